@@ -1,0 +1,5 @@
+"""Separable correlation."""
+
+from .op import filter_separable
+
+__all__ = ["filter_separable"]

@@ -1,0 +1,81 @@
+"""The compiled module: whether it is there, whether it may run, and how images are described to it.
+
+`VISIONOPS_KERNELS=off` runs the definitions everywhere. Nothing here imports torch's C++ headers: images cross as
+addresses and strides.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+try:
+    from visionops import _native as module
+except ImportError as error:  # a pure build, or a checkout that was not installed
+    module = None
+    why_not = f"the compiled module is missing ({error})"
+else:
+    why_not = ""
+
+# The dtypes that the sweep reads and writes, by the code it knows them under.
+SWEEP_DTYPES = {torch.uint8: 0, torch.float32: 1}
+BORDERS = {"constant": 0, "replicate": 1, "reflect": 2, "circular": 3}
+INTERPOLATIONS = {"nearest": 0, "bilinear": 1, "bicubic": 2}
+
+_enabled = os.environ.get("VISIONOPS_KERNELS", "on").lower() not in ("off", "0", "false")
+if not _enabled:
+    why_not = "VISIONOPS_KERNELS is off"
+
+
+@contextmanager
+def definitions_only() -> Iterator[None]:
+    """Runs the definitions inside the block, whatever is compiled."""
+    global _enabled
+    before, _enabled = _enabled, False
+    try:
+        yield
+    finally:
+        _enabled = before
+
+
+def active() -> bool:
+    """Returns whether the compiled kernels run where they can."""
+    return module is not None and _enabled
+
+
+def may_run(*tensors: Tensor) -> bool:
+    """Returns whether a compiled kernel may take these: plain CPU tensors, outside gradients, transforms and compile."""
+    if module is None or not _enabled or torch.compiler.is_compiling():
+        return False
+    if torch._C._are_functorch_transforms_active() or torch.autograd.forward_ad._current_level >= 0:
+        return False
+    grad = torch.is_grad_enabled()
+    return all(
+        type(t) in (Tensor, torch.nn.Parameter) and t.device.type == "cpu" and not (grad and t.requires_grad)
+        for t in tensors
+    )
+
+
+def describe(images: Tensor | Sequence[Tensor]) -> np.ndarray:
+    """Returns an int64 row for each image (c, h, w): address, height, width, strides of channel, row and column."""
+    if isinstance(images, Tensor):
+        b, _, h, w = images.shape
+        s, *strides = images.stride()
+        table = np.empty((b, 6), np.int64)
+        table[:, 0] = images.data_ptr() + np.arange(b) * (s * images.element_size())
+        table[:, 1:] = (h, w, *strides)
+        return table
+    return np.array([(t.data_ptr(), *t.shape[1:], *t.stride()) for t in images], np.int64).reshape(-1, 6)
+
+
+def host(values: np.ndarray | Tensor, dtype: Any) -> np.ndarray:
+    """Returns the values as a contiguous host array of the dtype."""
+    if isinstance(values, Tensor):
+        values = values.detach().numpy()
+    return np.ascontiguousarray(values, dtype)

@@ -1,0 +1,76 @@
+"""Pixel programs: a short list of per-pixel colour steps as plain arrays, which both the definition and C++ read.
+
+A program is a sequence of `Instruction`. Every sample of a batch runs the same sequence, but may run another
+operation in it, or none: that is how gates, OneOf and a random order are written. Colours are floats, nominally in
+[0, 1]; C is the number of channels.
+
+    op        parameters                              new colour
+    NONE                                              x
+    SCALE     scale[C], shift[C], low, high           clamp(scale x + shift, low, high)      by channel
+    MATRIX    3x4 by rows, low, high                  clamp(A x + b, low, high)              C = 3
+    CONTRAST  factor                                  clamp(f x + (1 - f) mean, 0, 1)        mean over the image, of the luma if C = 3
+    HUE       shift in turns                          hue rotated in HSV                     C = 3
+    GAMMA     gamma, gain                             clamp(gain x^gamma, 0, 1)
+    LUT       table[256]                              table[rint(255 clamp(x, 0, 1))]
+    SOLARIZE  threshold                               1 - x where x >= threshold
+    NOISE     sigma, key (two 24-bit halves), low, high      clamp(x + sigma normal, low, high)
+    ERASE     x0, y0, x1, y1, value[C]                value where x0 <= column < x1 and y0 <= row < y1
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+import torch
+from torch import Tensor
+
+LUMA = (0.299, 0.587, 0.114)
+INF = float("inf")
+
+
+class Op(IntEnum):
+    NONE = 0
+    SCALE = 1
+    MATRIX = 2
+    CONTRAST = 3
+    HUE = 4
+    GAMMA = 5
+    LUT = 6
+    SOLARIZE = 7
+    NOISE = 8
+    ERASE = 9
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """One step of a program: which operation each sample runs, and with what.
+
+    Args:
+        codes: an `Op` for all samples, or an int array (b,) of one each.
+        params: (b, k) or (1, k), a float array on the host or a tensor; a row is read from its start as its
+            operation needs.
+    """
+
+    codes: int | np.ndarray
+    params: np.ndarray | Tensor
+
+
+Program = Sequence[Instruction]
+
+
+def is_elementary(program: Program) -> bool:
+    """Returns whether no operation needs a statistic of the image, so that one sweep runs the whole program."""
+    return not any(np.any(np.equal(step.codes, Op.CONTRAST)) for step in program)
+
+
+def tensors_of(program: Program) -> list[Tensor]:
+    return [step.params for step in program if isinstance(step.params, Tensor)]
+
+
+def rows(step: Instruction, like: Tensor) -> Tensor:
+    """Returns the parameters as a tensor in the dtype and on the device of `like`."""
+    params = step.params if isinstance(step.params, Tensor) else torch.from_numpy(step.params)
+    return params.to(like.device, like.dtype, non_blocking=True)

@@ -1,0 +1,5 @@
+"""Resampling at a matrix or a dense map."""
+
+from .op import warp
+
+__all__ = ["warp"]

@@ -1,0 +1,117 @@
+"""Resampling at a matrix or a dense map, in plain torch: the meaning of `warp`.
+
+An output pixel at (u, v) reads the source at (x, y), where ``(x, y, 1) ~ inverse @ (u, v, 1)`` or
+``(x, y) = coordinates[v, u]``. Integer coordinates are pixel centres.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+# A nearest tap this close below a tie goes up, so that the rounding of a composed matrix does not decide
+# which of two pixels a resize by an even factor picks. Pixels; a float64 product errs by less than 1e-10.
+TIE_SLACK = 1e-6
+# Positions are clamped to this before they become integers. Pixels.
+FAR = float(2**24)
+BICUBIC_A = -0.75
+
+
+def warp(
+    image: Shaped[Tensor, "b c h w"],
+    inverse: Float[Tensor, "#b 3 3"] | None,
+    size: tuple[int, int],
+    *,
+    coordinates: Float[Tensor, "#b oh ow 2"] | None = None,
+    interpolation: str = "bilinear",
+    border: str = "replicate",
+    fill: Tensor,
+    planes: Float[Tensor, "#b d 4 3"] | None = None,
+    fills: Tensor | None = None,
+) -> Shaped[Tensor, "b c oh ow"]:
+    """Returns the image resampled; arguments as in `visionops.kernels.warp.warp`, already checked."""
+    dtype = image.dtype
+    if interpolation != "nearest" and dtype not in (torch.float32, torch.float64):
+        image = image.float()
+    x, y = positions(inverse, size) if coordinates is None else coordinates.unbind(-1)
+    finite = x.isfinite() & y.isfinite()
+    x = torch.where(finite, x, 0).clamp(-FAR, FAR)
+    y = torch.where(finite, y, 0).clamp(-FAR, FAR)
+    fill = fill.to(image.device, image.dtype)
+    out = _gather(image, x, y, interpolation, border, fill)
+    out = torch.where(finite[:, None], out, fill[:, None, None])
+    if planes is not None and fills is not None:
+        u, v = pixel_grid(size, planes)
+        for d in reversed(range(planes.shape[1])):
+            a, b, c = planes[:, d, :, :, None, None].unbind(2)
+            left = (a * u + b * v + c < 0).any(1, keepdim=True)
+            out = torch.where(left, fills[d].to(image.device, image.dtype)[:, None, None], out)
+    if not dtype.is_floating_point and out.is_floating_point():
+        info = torch.iinfo(dtype)
+        out = out.round().clamp(info.min, info.max)
+    return out.to(dtype)
+
+
+def positions(inverse: Float[Tensor, "b 3 3"], size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Returns the source position (x, y) of every output pixel, each (b, h, w)."""
+    u, v = pixel_grid(size, inverse)
+    x, y, w = ((row[:, 0, None, None] * u + row[:, 1, None, None] * v + row[:, 2, None, None])
+               for row in inverse.unbind(1))
+    return x / w, y / w
+
+
+def pixel_grid(size: tuple[int, int], like: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns u (1, w) and v (h, 1), the output coordinates, in the dtype and on the device of `like`."""
+    h, w = size
+    return (torch.arange(w, dtype=like.dtype, device=like.device)[None, :],
+            torch.arange(h, dtype=like.dtype, device=like.device)[:, None])
+
+
+def fold(index: Tensor, n: int, border: str) -> Tensor:
+    """Returns tap indices brought into [0, n) by the border rule ("constant" clamps)."""
+    if border == "circular":
+        return index.remainder(n)
+    if border == "reflect":
+        period = max(2 * n - 2, 1)
+        index = index.remainder(period)
+        return torch.minimum(index, period - index).clamp(max=n - 1)
+    return index.clamp(0, n - 1)
+
+
+def taps(position: Tensor, interpolation: str, dtype: torch.dtype) -> tuple[list[Tensor], list[Tensor | None]]:
+    """Returns the tap indices around each position and their weights (None: weight one)."""
+    if interpolation == "nearest":
+        return [(position + (0.5 + TIE_SLACK)).floor().long()], [None]
+    low = position.detach().floor()
+    t = (position - low).to(dtype)
+    low = low.long()
+    if interpolation == "bilinear":
+        return [low, low + 1], [1 - t, t]
+    a = BICUBIC_A
+    inner = lambda s: ((a + 2) * s - (a + 3)) * s * s + 1  # noqa: E731
+    outer = lambda s: ((a * s - 5 * a) * s + 8 * a) * s - 4 * a  # noqa: E731
+    return [low - 1, low, low + 1, low + 2], [outer(t + 1), inner(t), inner(1 - t), outer(2 - t)]
+
+
+def _gather(image: Tensor, x: Tensor, y: Tensor, interpolation: str, border: str, fill: Tensor) -> Tensor:
+    b, c, h, w = image.shape
+    flat = image.flatten(2)
+    xs, wx = taps(x, interpolation, image.dtype)
+    ys, wy = taps(y, interpolation, image.dtype)
+    oh, ow = x.shape[-2:]
+    out = None
+    for iy, weight_y in zip(ys, wy, strict=True):
+        for ix, weight_x in zip(xs, wx, strict=True):
+            index = fold(iy, h, border) * w + fold(ix, w, border)
+            value = flat.gather(2, index.flatten(1)[:, None].expand(b, c, -1)).unflatten(2, (oh, ow))
+            if border == "constant":
+                inside = (ix >= 0) & (ix < w) & (iy >= 0) & (iy < h)
+                value = torch.where(inside[:, None], value, fill[:, None, None])
+            if weight_x is not None and weight_y is not None:
+                weight = (weight_x * weight_y)[:, None]
+                # A tap of weight zero is not read: a NaN there stays out (a finite one stays in the gradient).
+                value = torch.where((weight != 0) | value.isfinite(), value, 0) * weight
+            out = value if out is None else out + value
+    assert out is not None
+    return out
