@@ -8,3 +8,7 @@ if not (_here / "augment").is_dir():
     __path__.append(str(_here.resolve().parent))
 
 __version__ = "0.1.0"
+
+from .pipeline import Pipeline
+
+__all__ = ["Pipeline", "__version__"]

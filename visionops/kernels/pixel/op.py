@@ -61,9 +61,10 @@ def encode(program: Program, batch: int) -> tuple[np.ndarray, np.ndarray, np.nda
     parts = []
     for i, step in enumerate(program):
         codes[:, i] = step.codes
-        part = native.host(step.params, np.float32)
-        parts.append(part if part.shape[0] == batch else np.broadcast_to(part, (batch, part.shape[1])))
-    starts = np.zeros(n + 1, np.int32)
-    np.cumsum([part.shape[1] for part in parts], out=starts[1:])
-    params = np.concatenate(parts, 1) if parts else np.empty((batch, 0), np.float32)
-    return codes, starts[:-1], np.ascontiguousarray(params)
+        parts.append(step.params if isinstance(step.params, tuple) else native.host(step.params, np.float32))
+    widths = [len(part) if isinstance(part, tuple) else part.shape[1] for part in parts]
+    starts = np.array([0, *widths], np.int32).cumsum(dtype=np.int32)
+    params = np.empty((batch, int(starts[-1])), np.float32)
+    for part, start, width in zip(parts, starts.tolist(), widths, strict=False):
+        params[:, start : start + width] = part
+    return codes, starts[:-1], params

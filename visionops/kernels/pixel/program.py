@@ -50,12 +50,18 @@ class Instruction:
 
     Args:
         codes: an `Op` for all samples, or an int array (b,) of one each.
-        params: (b, k) or (1, k), a float array on the host or a tensor; a row is read from its start as its
-            operation needs.
+        params: k numbers for all samples, or (b, k) or (1, k), a float array on the host or a tensor; a row is read
+            from its start as its operation needs.
     """
 
     codes: int | np.ndarray
-    params: np.ndarray | Tensor
+    params: tuple[float, ...] | np.ndarray | Tensor
+
+    def of(self, i: int) -> Instruction:
+        """Returns the step of sample i alone."""
+        codes = int(self.codes[i]) if isinstance(self.codes, np.ndarray) else self.codes
+        shared = isinstance(self.params, tuple) or self.params.shape[0] == 1
+        return Instruction(codes, self.params if shared else self.params[i : i + 1])
 
 
 Program = Sequence[Instruction]
@@ -72,5 +78,9 @@ def tensors_of(program: Program) -> list[Tensor]:
 
 def rows(step: Instruction, like: Tensor) -> Tensor:
     """Returns the parameters as a tensor in the dtype and on the device of `like`."""
-    params = step.params if isinstance(step.params, Tensor) else torch.from_numpy(step.params)
+    params = step.params
+    if isinstance(params, tuple):
+        params = np.array([params])
+    if isinstance(params, np.ndarray):
+        params = torch.from_numpy(params)
     return params.to(like.device, like.dtype, non_blocking=True)

@@ -12,7 +12,7 @@ from torch import Tensor
 from .. import native
 from ..pixel import definition as pixel_definition
 from ..pixel.op import encode, from_unit, to_unit
-from ..pixel.program import Instruction, Program, tensors_of
+from ..pixel.program import Program, tensors_of
 from . import definition
 from .reduce import reduce
 
@@ -99,7 +99,7 @@ def warp(
     if not isinstance(image, Tensor):
         parts = [
             _define(one[None], *_sample(i, inverse, coordinates, planes), size, interpolation, border, fill_row,
-                    fill_rows, None if levels is None else levels[i : i + 1], _program_of(program, i), dtype)
+                    fill_rows, None if levels is None else levels[i : i + 1], [step.of(i) for step in program], dtype)
             for i, one in enumerate(image)
         ]  # fmt: skip
         result = torch.cat(parts)
@@ -160,16 +160,6 @@ def _sample(i: int, *values: Array | None) -> list[Tensor | None]:
     """Returns sample i of each, as tensors of batch one on the host."""
     cpu = torch.device("cpu")
     return [None if v is None else _tensor(v if v.shape[0] == 1 else v[i : i + 1], cpu) for v in values]
-
-
-def _program_of(program: Program, i: int) -> Program:
-    return [
-        Instruction(
-            int(step.codes[i]) if isinstance(step.codes, np.ndarray) else step.codes,
-            step.params if step.params.shape[0] == 1 else step.params[i : i + 1],
-        )
-        for step in program
-    ]
 
 
 def _bits(values: np.ndarray | None, dtype: torch.dtype) -> np.ndarray | None:

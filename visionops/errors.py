@@ -1,0 +1,26 @@
+"""How every error of the library reads: `<function>: <argument> must be <rule>, got <value>. <remedy>`."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ArgumentError(ValueError, TypeError):
+    """A misspelt or missing argument: a TypeError to Python, a ValueError to whoever reads a pipeline from a file."""
+
+
+def mistake(function: str, argument: str, rule: str, got: object, remedy: str = "") -> ValueError:
+    """Returns the error to raise.
+
+    >>> print(mistake("Resize", "size", "positive", (0, 4), "Give (height, width)."))
+    Resize: size must be positive, got (0, 4). Give (height, width).
+    """
+    return ValueError(f"{function}: {argument} must be {rule}, got {got}.{' ' if remedy else ''}{remedy}")
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """Returns a hint: the known name most like the given one, then all of them."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    return (f"Did you mean {near[0]!r}? " if near else "") + f"Known: {', '.join(names)}."

@@ -1,0 +1,66 @@
+"""`as_module`: an operator that maps an image to an image, as an `nn.Module` with the same arguments and doc."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor, nn
+
+
+class OperatorModule(nn.Module):
+    """Base of what `as_module` makes: stores the keyword arguments of one operator and applies it."""
+
+    operator: Callable[..., Tensor]
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__()
+        name = type(self).__name__
+        signature = inspect.signature(type(self).operator)
+        known = [p.name for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY]
+        for key in options:
+            if key not in known:
+                raise TypeError(f"{name}: argument {key!r} is unknown. It takes {', '.join(known)}.")
+        required = [p.name for p in signature.parameters.values()
+                    if p.kind is p.KEYWORD_ONLY and p.default is p.empty and p.name not in options]  # fmt: skip
+        if required:
+            raise TypeError(f"{name}: argument {required[0]!r} is missing. It takes {', '.join(known)}.")
+        self.option_names = tuple(options)
+        for key, value in options.items():
+            if isinstance(value, Tensor) and not isinstance(value, nn.Parameter):
+                self.register_buffer(key, value)
+            else:
+                setattr(self, key, value)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return type(self).operator(image, **{name: getattr(self, name) for name in self.option_names})
+
+    def extra_repr(self) -> str:
+        return ", ".join(f"{name}={getattr(self, name)!r}" for name in self.option_names)
+
+
+def as_module(operator: Callable[..., Tensor]) -> type[OperatorModule]:
+    """Returns the Module class of an operator ``f(image, *, ...)``: `gaussian_blur` becomes `GaussianBlur`.
+
+    Tensors among its arguments become buffers, Parameters stay Parameters; signature, doc and defaults are the
+    function's own.
+
+    >>> from visionops.filters import GaussianBlur
+    >>> GaussianBlur(sigma=1.5)
+    GaussianBlur(sigma=1.5)
+    """
+    name = "".join(part.capitalize() for part in operator.__name__.split("_"))
+    signature = inspect.signature(operator)
+    options = [p for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY]
+    return type(
+        name,
+        (OperatorModule,),
+        {
+            "operator": staticmethod(operator),
+            "__doc__": operator.__doc__,
+            "__module__": operator.__module__,
+            "__qualname__": name,
+            "__signature__": signature.replace(parameters=options, return_annotation=signature.empty),
+        },
+    )

@@ -1,0 +1,135 @@
+"""3x3 matrices of image coordinates: nine numbers by rows on the host, or a tensor (b, 3, 3) under autograd.
+
+Host matrices are float64. Tensors are multiplied by explicit multiply-adds and inverted by cofactors: TF32 would
+move a pixel, and a library solver would wait for the device.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .numbers import Number, Size, sqrt, where
+
+Matrix = tuple[Any, ...] | Tensor
+
+IDENTITY: Matrix = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+
+
+def translation(x: Number, y: Number) -> Matrix:
+    return (1.0, 0.0, x, 0.0, 1.0, y, 0.0, 0.0, 1.0)
+
+
+def scaling(x: Number, y: Number) -> Matrix:
+    return (x, 0.0, 0.0, 0.0, y, 0.0, 0.0, 0.0, 1.0)
+
+
+def is_affine(m: Matrix) -> bool:
+    """Returns whether the last row is (0, 0, 1) for certain."""
+    if isinstance(m, Tensor):
+        return False
+    return all(isinstance(v, int | float) for v in m[6:]) and m[6] == 0 and m[7] == 0 and m[8] == 1
+
+
+def product(a: Matrix, b: Matrix) -> Matrix:
+    """Returns a @ b."""
+    if isinstance(a, Tensor) or isinstance(b, Tensor):
+        a, b = _pair(a, b)
+        return (a[:, :, :, None] * b[:, None]).sum(2)
+    a0, a1, a2, a3, a4, a5, a6, a7, a8 = a
+    b0, b1, b2, b3, b4, b5, b6, b7, b8 = b
+    if is_affine(a) and is_affine(b):
+        return (a0 * b0 + a1 * b3, a0 * b1 + a1 * b4, a0 * b2 + a1 * b5 + a2,
+                a3 * b0 + a4 * b3, a3 * b1 + a4 * b4, a3 * b2 + a4 * b5 + a5, 0.0, 0.0, 1.0)  # fmt: skip
+    return (a0 * b0 + a1 * b3 + a2 * b6, a0 * b1 + a1 * b4 + a2 * b7, a0 * b2 + a1 * b5 + a2 * b8,
+            a3 * b0 + a4 * b3 + a5 * b6, a3 * b1 + a4 * b4 + a5 * b7, a3 * b2 + a4 * b5 + a5 * b8,
+            a6 * b0 + a7 * b3 + a8 * b6, a6 * b1 + a7 * b4 + a8 * b7, a6 * b2 + a7 * b5 + a8 * b8)  # fmt: skip
+
+
+def inverse(m: Matrix) -> Matrix:
+    """Returns the inverse by cofactors; a singular matrix gives values that are not finite."""
+    if isinstance(m, Tensor):
+        r0, r1, r2 = m.unbind(1)
+        columns = torch.stack([_cross(r1, r2), _cross(r2, r0), _cross(r0, r1)], 2)
+        return columns / (r0 * columns[:, :, 0]).sum(1)[:, None, None]
+    a, b, c, d, e, f, g, h, i = m
+    if is_affine(m):
+        det = a * e - b * d
+        a, b, d, e = e / det, -b / det, -d / det, a / det
+        return (a, b, -(a * c + b * f), d, e, -(d * c + e * f), 0.0, 0.0, 1.0)
+    m0, m3, m6 = e * i - f * h, f * g - d * i, d * h - e * g
+    det = a * m0 + b * m3 + c * m6
+    return (m0 / det, (c * h - b * i) / det, (b * f - c * e) / det,
+            m3 / det, (a * i - c * g) / det, (c * d - a * f) / det,
+            m6 / det, (b * g - a * h) / det, (a * e - b * d) / det)  # fmt: skip
+
+
+def select(condition: Any, a: Matrix, b: Matrix) -> Matrix:
+    """Returns `a` for the samples where the condition holds, else `b`."""
+    if isinstance(condition, bool):
+        return a if condition else b
+    if isinstance(a, Tensor) or isinstance(b, Tensor):
+        a, b = _pair(a, b)
+        return torch.where(torch.from_numpy(condition).to(a.device)[:, None, None], a, b)
+    return tuple(x if x is y else where(condition, x, y) for x, y in zip(a, b, strict=True))
+
+
+def around(m: Matrix, x: Number, y: Number) -> Matrix:
+    """Returns the map applied about the point (x, y) instead of the origin."""
+    return product(translation(x, y), product(m, translation(-x, -y)))
+
+
+def centre(size: Size) -> tuple[Any, Any]:
+    """Returns the (x, y) of the middle of an image, in pixel-centre coordinates."""
+    return (size[1] - 1) / 2, (size[0] - 1) / 2
+
+
+def apply(m: Matrix, x: Any, y: Any) -> tuple[Any, Any, Any]:
+    """Returns the homogeneous image of a point."""
+    if isinstance(m, Tensor):
+        m = m.flatten(1).unbind(1)
+    return m[0] * x + m[1] * y + m[2], m[3] * x + m[4] * y + m[5], m[6] * x + m[7] * y + m[8]
+
+
+def stretch(m: Matrix, x: Any, y: Any) -> tuple[Any, Any]:
+    """Returns how fast the image of a point moves along x and along y, in pixels for each pixel the point moves."""
+    if isinstance(m, Tensor):
+        m = tuple(m.detach().double().cpu().flatten(1).unbind(1))
+        m = tuple(v.numpy() for v in m)
+    u, v, w = apply(m, x, y)
+    dx = ((m[0] * w - u * m[6]), (m[1] * w - u * m[7]))
+    dy = ((m[3] * w - v * m[6]), (m[4] * w - v * m[7]))
+    return sqrt(dx[0] * dx[0] + dx[1] * dx[1]) / (w * w), sqrt(dy[0] * dy[0] + dy[1] * dy[1]) / (w * w)
+
+
+def stack(m: Matrix, like: Tensor | None = None) -> np.ndarray | Tensor:
+    """Returns the matrices as one float64 array (b or 1, 3, 3), or as the tensor they are (or `like` is)."""
+    if isinstance(m, Tensor):
+        return m
+    tensors = [v for v in m if isinstance(v, Tensor)]
+    if tensors or like is not None:
+        like = tensors[0] if like is None else like
+        entries = [v if isinstance(v, Tensor) else torch.as_tensor(v, dtype=like.dtype, device=like.device) for v in m]
+        return torch.stack(torch.broadcast_tensors(*entries), -1).reshape(-1, 3, 3)
+    arrays = [v for v in m if isinstance(v, np.ndarray)]
+    if not arrays:
+        return np.array(m, np.float64).reshape(1, 3, 3)
+    out = np.empty((len(arrays[0]), 9))
+    for i, v in enumerate(m):
+        out[:, i] = v
+    return out.reshape(-1, 3, 3)
+
+
+def _cross(a: Tensor, b: Tensor) -> Tensor:
+    return torch.linalg.cross(a, b, dim=-1)
+
+
+def _pair(a: Matrix, b: Matrix) -> tuple[Tensor, Tensor]:
+    like = a if isinstance(a, Tensor) else b
+    assert isinstance(like, Tensor)
+    first, second = stack(a, like), stack(b, like)
+    assert isinstance(first, Tensor) and isinstance(second, Tensor)
+    return first, second

@@ -1,0 +1,279 @@
+"""A chain of geometric steps composed into one motion of the pixels: what one warp, and every label, follows.
+
+Positions are followed backwards, from an output pixel to the source. Each step owns a domain, the part of its input
+that it shows; a position that leaves one gets that step's fill. A domain that holds everything the output can see
+is dropped here, so that no kernel tests it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..kernels.warp import definition
+from . import matrix as mat
+from .matrix import IDENTITY, Matrix
+from .numbers import Size, every, logical_and, where
+from .steps import Deform, Geometric, Values
+
+# How far beyond its edge a domain reaches, pixels: the rounding of a composed position must not decide. In float32
+# on a device a position errs by up to 1e-4 at 1000 pixels; hosts compute in float64.
+EDGE_SLACK = 1e-4
+# An inactive step's domain: larger than any image, small enough that no product overflows.
+EVERYWHERE = 1e9
+# The largest power of two by which a source is reduced: 4096 pixels become one.
+MAX_LEVEL = 12
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A geometric step with its values and, for each sample, whether it runs."""
+
+    step: Geometric | Deform
+    values: Values
+    active: Any
+
+
+@dataclass(frozen=True)
+class Domain:
+    """The rectangle (x0, y0, x1, y1), in pixel edges, that positions `matrix @ output` must stay in."""
+
+    matrix: Matrix
+    rectangle: tuple[Any, Any, Any, Any]
+    fill: tuple[float, ...] | None
+
+
+@dataclass(frozen=True)
+class Leg:
+    """A stretch of the way from the output back to the source: a matrix, then perhaps a deformation.
+
+    Attributes:
+        matrix: from where the leg starts, nearer the output, to where it ends.
+        domains: what positions must stay in; their matrices start where the leg starts.
+        field: the displacement (b, 2, h, w) added at its end, or None.
+        size: of the image the leg ends in.
+        border: how that image continues, where a leg follows.
+    """
+
+    matrix: Matrix
+    domains: tuple[Domain, ...]
+    field: Tensor | None
+    size: Size
+    border: str
+
+
+@dataclass(frozen=True)
+class Motion:
+    """How the pixels of an output of one size find theirs in a source of another.
+
+    Attributes:
+        size: of the output.
+        legs: the way from the output to the source; one, without a field, unless something deforms.
+    """
+
+    size: Size
+    source_size: Size
+    legs: tuple[Leg, ...]
+
+    @property
+    def is_matrix(self) -> bool:
+        return len(self.legs) == 1 and self.legs[0].field is None
+
+    @property
+    def border(self) -> str:
+        """How the source continues: a domain that ends in fill reads its last taps by replication."""
+        border = self.legs[-1].border
+        return "replicate" if border == "constant" else border
+
+
+def compose(bounds: Sequence[Bound], size: Size, like: Tensor) -> Motion:
+    """Returns the motion of a chain of steps, first step first.
+
+    Args:
+        size: of the chain's input.
+        like: a tensor of the device that dense maps are wanted on.
+    """
+    sizes = [size]
+    for bound in bounds:
+        sizes.append(size_after(bound, sizes[-1]))
+    legs: list[Leg] = []
+    position: Matrix = IDENTITY
+    domains: list[Domain] = []
+    for i in reversed(range(len(bounds))):
+        step, values, active = bounds[i].step, bounds[i].values, bounds[i].active
+        before = sizes[i]
+        if active is False:
+            continue
+        field = None
+        if isinstance(step, Deform):
+            field = _field(step, values, active, before, like)
+        else:
+            inverse = mat.select(active, mat.inverse(step.matrix(values, before)), IDENTITY)
+            position = mat.product(inverse, position)
+            if step.border == "constant":
+                domain = Domain(position, _limits(step.domain(values, before), active), step.fill)
+                if legs or not _holds(domain, sizes[-1]):
+                    domains.append(domain)
+        if field is not None or (step.border != "constant" and i > 0):
+            legs.append(Leg(position, tuple(domains), field, before, step.border))
+            rectangle = _limits((0, 0, before[1], before[0]), active)
+            position, domains = IDENTITY, []
+            if field is not None:
+                domains.append(Domain(IDENTITY, rectangle, step.fill))
+    border = bounds[0].step.border if bounds else "constant"
+    legs.append(Leg(position, tuple(domains), None, size, border))
+    return Motion(sizes[-1], size, tuple(legs))
+
+
+def size_after(bound: Bound, size: Size) -> Size:
+    """Returns the size of a step's output, sample by sample where only some run it."""
+    if bound.active is False or isinstance(bound.step, Deform):
+        return size
+    h, w = bound.step.output_size(bound.values, size)
+    return where(bound.active, h, size[0]), where(bound.active, w, size[1])
+
+
+def uniform_size(size: Size) -> tuple[int, int] | None:
+    """Returns a size as two ints if every sample has it, else None."""
+    h, w = (np.unique(n) for n in size)
+    return (int(h[0]), int(w[0])) if len(h) == len(w) == 1 else None
+
+
+def planes(domains: Sequence[Domain]) -> np.ndarray | Tensor | None:
+    """Returns the domains as half-planes (b, d, 4, 3), ``a u + b v + c >= 0``."""
+    if not domains:
+        return None
+    rows = []
+    tensor = next((d.matrix for d in domains if isinstance(d.matrix, Tensor)), None)
+    for domain in domains:
+        m = mat.stack(domain.matrix, tensor)
+        x, y, z = m[:, 0], m[:, 1], m[:, 2]
+        x0, y0, x1, y1 = (_beside(edge, m, 1) for edge in reach(domain.rectangle))
+        sides = [x - x0 * z, x1 * z - x, y - y0 * z, y1 * z - y]
+        rows.append(torch.stack(sides, 1) if isinstance(m, Tensor) else np.stack(np.broadcast_arrays(*sides), 1))
+    if tensor is not None:
+        return torch.stack(torch.broadcast_tensors(*rows), 1)
+    return np.stack(np.broadcast_arrays(*rows), 1)
+
+
+def coordinates(motion: Motion, size: tuple[int, int], like: Tensor) -> Tensor:
+    """Returns a motion as a dense map (b, h, w, 2); NaN where a domain behind its first leg was left."""
+    matrix = _tensor(motion.legs[0].matrix, like)
+    u, v = definition.pixel_grid(size, matrix)
+    x, y = u.expand(1, *size), v.expand(1, *size)
+    valid = torch.ones_like(x, dtype=torch.bool)
+    for i, leg in enumerate(motion.legs):
+        for domain in leg.domains if i else ():
+            valid = valid & _inside(domain, x, y)
+        x, y = _project(_tensor(leg.matrix, like), x, y)
+        if leg.field is not None:
+            moved = sample_field(leg.field, x, y)
+            x, y = x + moved[:, 0].to(x.dtype), y + moved[:, 1].to(y.dtype)
+        elif i + 1 < len(motion.legs):
+            h, w = leg.size
+            x, y = _continue(x, w, leg.border), _continue(y, h, leg.border)
+    return torch.where(valid[..., None], torch.stack(torch.broadcast_tensors(x, y), -1), torch.nan)
+
+
+def sample_field(field: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """Returns a field (b, 2, h, w) at positions (b, ...), bilinear, continued by its edge: (b, 2, ...)."""
+    b = max(field.shape[0], x.shape[0])
+    at = torch.stack([x.flatten(1), y.flatten(1)], -1)[:, None].expand(b, -1, -1, -1)
+    fill = torch.zeros(2, dtype=field.dtype, device=field.device)
+    out = definition.warp(field.expand(b, -1, -1, -1), None, (1, at.shape[2]), coordinates=at, fill=fill)
+    return out.reshape(b, 2, *x.shape[1:])
+
+
+def levels(motion: Motion) -> np.ndarray | None:
+    """Returns the powers of two (b or 1, 2), along y and x, by which the motion minifies at the output's centre.
+
+    Rounded down: what remains is a minification below 2, where bilinear taps still touch every source pixel.
+    A learned matrix is read back from its device.
+    """
+    whole = motion.legs[0].matrix
+    for leg in motion.legs[1:]:
+        whole = mat.product(leg.matrix, whole)
+    sx, sy = mat.stretch(whole, *mat.centre(motion.size))
+    if isinstance(sx, float) and sx < 2 and sy < 2:
+        return None
+    both = np.stack(np.broadcast_arrays(np.atleast_1d(sy), np.atleast_1d(sx)), -1).clip(1, 2.0**MAX_LEVEL)
+    return np.floor(np.log2(both) + 1e-6).astype(np.int32)
+
+
+def _field(step: Deform, values: Values, active: Any, size: Size, like: Tensor) -> Tensor:
+    field = step.displacement(values, size, like)
+    return field if active is True else field * torch.from_numpy(active).to(field)[:, None, None, None]
+
+
+def _limits(rectangle: tuple[Any, Any, Any, Any], active: Any) -> tuple[Any, Any, Any, Any]:
+    if active is True:
+        return rectangle
+    everywhere = (-EVERYWHERE, -EVERYWHERE, EVERYWHERE, EVERYWHERE)
+    x0, y0, x1, y1 = (where(active, a, b) for a, b in zip(rectangle, everywhere, strict=True))
+    return x0, y0, x1, y1
+
+
+def reach(rectangle: tuple[Any, Any, Any, Any]) -> tuple[Any, Any, Any, Any]:
+    """Returns a rectangle of pixel edges in pixel-centre coordinates, with its slack."""
+    x0, y0, x1, y1 = rectangle
+    low, high = -0.5 - EDGE_SLACK, -0.5 + EDGE_SLACK
+    return x0 + low, y0 + low, x1 + high, y1 + high
+
+
+def _holds(domain: Domain, size: Size) -> bool:
+    """Returns whether a domain certainly contains every position of an output of that size."""
+    if isinstance(domain.matrix, Tensor):
+        return False
+    h, w = size
+    x0, y0, x1, y1 = reach(domain.rectangle)
+    for u, v in ((0, 0), (w - 1, 0), (0, h - 1), (w - 1, h - 1)):
+        x, y, z = mat.apply(domain.matrix, u, v)
+        inside = logical_and(z > 0, logical_and(x >= x0 * z, x <= x1 * z))
+        if not every(logical_and(inside, logical_and(y >= y0 * z, y <= y1 * z))):
+            return False
+    return True
+
+
+def _inside(domain: Domain, x: Tensor, y: Tensor) -> Tensor:
+    px, py = _project(_tensor(domain.matrix, x), x, y)
+    x0, y0, x1, y1 = (_beside(edge, px, 2) for edge in reach(domain.rectangle))
+    return (px >= x0) & (px <= x1) & (py >= y0) & (py <= y1)
+
+
+def _continue(x: Tensor, n: Any, border: str) -> Tensor:
+    """Returns positions brought into an image of n pixels by its border rule."""
+    last = _beside(n - 1, x, 2)
+    if border == "circular":
+        return (x + 0.5).remainder(last + 1) - 0.5
+    if border == "reflect":
+        period = torch.as_tensor(2 * last, dtype=x.dtype, device=x.device).clamp(min=1e-9)
+        x = x.remainder(period)
+        return torch.minimum(x, period - x)
+    return torch.minimum(x.clamp(min=0), torch.as_tensor(last, dtype=x.dtype, device=x.device))
+
+
+def _beside(edge: Any, like: Any, trailing: int) -> Any:
+    """Returns a number as it is, and one for each sample shaped to go beside (b, *trailing)."""
+    if isinstance(like, Tensor) and isinstance(edge, np.ndarray):
+        edge = torch.from_numpy(edge).to(like.device, like.dtype)
+    if isinstance(edge, np.ndarray | Tensor) and edge.ndim:
+        return edge.reshape(-1, *(1,) * trailing)
+    return edge
+
+
+def _project(m: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    entries = tuple(m[:, i, j].reshape(-1, *(1,) * (x.ndim - 1)) for i in range(3) for j in range(3))
+    u, v, w = mat.apply(entries, x, y)
+    return u / w, v / w
+
+
+def _tensor(m: Matrix, like: Tensor) -> Tensor:
+    stacked = mat.stack(m)
+    if isinstance(stacked, Tensor):
+        return stacked.to(like.device)
+    return torch.from_numpy(stacked).to(like.device, torch.float64 if like.device.type == "cpu" else torch.float32)

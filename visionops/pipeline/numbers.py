@@ -1,0 +1,98 @@
+"""Arithmetic on a `Number`: a float (one sample), an array (a batch on the host) or a tensor (under autograd).
+
+A step writes its formula once. One sample costs plain float arithmetic, a batch a few NumPy calls, and a learnable
+bound gets its gradient, from the same lines.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Number = float | np.ndarray | Tensor
+Size = tuple[Any, Any]  # (height, width): ints, or int arrays (b,) where the samples of a batch differ
+
+
+def _function(name: str) -> Callable[[Number], Any]:
+    scalar, array, tensor = getattr(math, name), getattr(np, name), getattr(torch, name)
+
+    def call(x: Number) -> Any:
+        if isinstance(x, Tensor):
+            return tensor(x)
+        return array(x) if isinstance(x, np.ndarray) else scalar(x)
+
+    call.__name__ = name
+    return call
+
+
+sin = _function("sin")
+cos = _function("cos")
+tan = _function("tan")
+sqrt = _function("sqrt")
+exp = _function("exp")
+log = _function("log")
+floor = _function("floor")
+
+
+def is_host(*values: Any) -> bool:
+    """Returns whether none of the values is a tensor."""
+    return not any(isinstance(v, Tensor) for v in values)
+
+
+def where(condition: Any, a: Any, b: Any) -> Any:
+    """Returns `a` where the condition holds, else `b`."""
+    if isinstance(condition, bool | np.bool_):
+        return a if condition else b
+    tensor = next((v for v in (condition, a, b) if isinstance(v, Tensor)), None)
+    if tensor is None:
+        return np.where(condition, a, b)
+    if isinstance(condition, np.ndarray):
+        condition = torch.from_numpy(condition).to(tensor.device)
+    a, b = (torch.from_numpy(v).to(tensor.device, tensor.dtype) if isinstance(v, np.ndarray) else v for v in (a, b))
+    return torch.where(condition, a, b)
+
+
+def logical_and(a: Any, b: Any) -> Any:
+    """Returns a and b for bools or bool arrays."""
+    if a is True:
+        return b
+    if b is True:
+        return a
+    return a & b
+
+
+def minimum(a: Any, b: Any) -> Any:
+    return where(a < b, a, b)
+
+
+def maximum(a: Any, b: Any) -> Any:
+    return where(a > b, a, b)
+
+
+def every(condition: Any) -> bool:
+    """Returns whether a host condition holds for all samples; for a tensor False, so that nothing waits for a device."""
+    if isinstance(condition, Tensor):
+        return False
+    return condition if isinstance(condition, bool) else bool(np.all(condition))
+
+
+def row(*values: Number) -> Any:
+    """Returns numbers as parameters of an instruction: a tuple of floats, or an array or tensor (b, k)."""
+    tensors = [v for v in values if isinstance(v, Tensor)]
+    if tensors:
+        like = tensors[0]
+        return torch.stack(torch.broadcast_tensors(*(_as_tensor(v, like) for v in values)), -1).reshape(-1, len(values))
+    if any(isinstance(v, np.ndarray) for v in values):
+        return np.stack(np.broadcast_arrays(*values), -1).astype(np.float32).reshape(-1, len(values))
+    return values
+
+
+def _as_tensor(value: Number, like: Tensor) -> Tensor:
+    if isinstance(value, Tensor):
+        return value
+    return torch.as_tensor(value, dtype=like.dtype, device=like.device)

@@ -1,0 +1,512 @@
+"""`Pipeline`: a chain of steps, planned once, run on one sample, a batch, or a list of samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..errors import ArgumentError, closest, mistake
+from . import labels, serialize
+from . import matrix as mat
+from .execute import bind, blend, one_size, run_mix, run_passes, warp_mask
+from .invert import invert
+from .motion import Motion, compose, size_after, uniform_size
+from .numbers import Size
+from .params import Drawn, counts, draw, from_plain, to_plain
+from .plan import Pass, explain, make_plan
+from .random import fresh_index
+from .state import State, read_list, read_one
+from .steps import Deform, Geometric, Mix, Step, check_fill
+from .targets import BOX_FORMATS, KINDS, from_xyxy, kinds_of, to_xyxy, write_image
+
+MakeTensor = Callable[[tuple[int, ...], torch.dtype], Tensor]
+
+
+class Pipeline(nn.Module):
+    """A chain of steps that is planned before it runs: neighbouring moves become one resampling, neighbouring
+    colour steps one sweep, and labels follow the one composed motion.
+
+    Called on one sample (numpy HWC, PIL, or a CHW tensor), on a batch of tensors, or through `collate` on a list of
+    samples. A positional image returns an image, a mapping or an (image, label) tuple returns its like, keywords
+    return a dict. Gradients reach images, points, intrinsics, and every bound given as an `nn.Parameter`.
+
+    Args:
+        steps: see `visionops.augment`.
+        seed: the draws of a sample are a pure function of (seed, epoch, index, view). Without an index one is drawn
+            from torch's generator.
+        fuse: False runs one step at a time, with the same meaning.
+        output: "tensor" returns CHW tensors; "same" what came in.
+        antialias: whether a warp that minifies filters first.
+        interpolation: "bilinear", "bicubic" or "nearest", of images. Masks are always nearest.
+        fill: what a warp shows from outside the source: a number, one for each channel, or a dict by target.
+            Colours in [0, 1], masks in their own values.
+        targets: kinds of further targets, {"right_image": "image"}.
+        passthrough: names carried along untouched.
+        box_format: "xyxy", "xywh", "cxcywh" in pixels, or "yolo": cxcywh as fractions of the image.
+        box_hull: what bounds a rotated box, its "corners" or the "ellipse" in it.
+        box_min_area: drop boxes of which less is left, square pixels.
+        box_min_visibility: drop boxes of which a smaller share is left.
+        keypoint_swap: pairs of keypoints that change places when the image is mirrored, as left and right eye.
+
+    Boxes are clipped and filtered once, at the end. One sample loses dropped boxes with their `box_labels`; in a
+    batch tensor they stay, and `boxes_valid` says which are left. Keypoints never drop: `keypoints_valid` says
+    which are seen. `intrinsics` become ``M K``. uint8 stays uint8 unless a step normalises.
+
+    Raises:
+        ValueError: for anything a caller can mend; the message says how.
+
+    >>> import numpy as np, visionops.augment as va
+    >>> pipe = Pipeline(va.Resize((4, 4)), va.HorizontalFlip())
+    >>> pipe(np.zeros((8, 6, 3), np.uint8)).shape
+    torch.Size([3, 4, 4])
+    >>> print(pipe.explain())
+    warp (2 steps, 4x4)
+      1. warp (2 steps, 4x4): Resize > HorizontalFlip
+      labels follow one motion composed of 2 steps
+    """
+
+    def __init__(
+        self,
+        *steps: Step,
+        seed: int = 0,
+        fuse: bool = True,
+        output: str = "tensor",
+        antialias: bool = True,
+        interpolation: str = "bilinear",
+        fill: float | Sequence[float] | Mapping[str, Any] = 0.0,
+        targets: Mapping[str, str] | None = None,
+        passthrough: Sequence[str] = (),
+        box_format: str = "xyxy",
+        box_hull: str = "corners",
+        box_min_area: float = 0.0,
+        box_min_visibility: float = 0.0,
+        keypoint_swap: Sequence[tuple[int, int]] = (),
+        **unknown: Any,
+    ) -> None:
+        super().__init__()
+        if unknown:
+            known = [*serialize.OPTIONS, "steps"]
+            raise ArgumentError(f"Pipeline: argument {next(iter(unknown))!r} is unknown. {closest(next(iter(unknown)), known)}")
+        for step in steps:
+            if not isinstance(step, Step):
+                raise mistake("Pipeline", "steps", "steps of visionops.augment", repr(step),
+                              "Give them one by one, Pipeline(*steps).")  # fmt: skip
+        _one_of("output", output, ("tensor", "same"))
+        _one_of("interpolation", interpolation, ("nearest", "bilinear", "bicubic"))
+        _one_of("box_format", box_format, BOX_FORMATS)
+        _one_of("box_hull", box_hull, ("corners", "ellipse"))
+        for name, kind in (targets or {}).items():
+            _one_of(f"targets[{name!r}]", kind, KINDS)
+        self.steps = nn.ModuleList(steps)
+        self.seed, self.fuse, self.output = int(seed), bool(fuse), output
+        self.antialias, self.interpolation = bool(antialias), interpolation
+        self.fill = {k: check_fill("Pipeline", v) for k, v in (fill if isinstance(fill, Mapping) else {"image": fill}).items()}
+        self.targets, self.passthrough = dict(targets or {}), tuple(passthrough)
+        self.box_format, self.box_hull = box_format, box_hull
+        self.box_min_area, self.box_min_visibility = float(box_min_area), float(box_min_visibility)
+        self.keypoint_swap = tuple((int(a), int(b)) for a, b in keypoint_swap)
+        for name in self.fill:
+            if name not in (*KINDS[:2], *self.targets):
+                raise mistake("Pipeline", "fill", "for a target that has pixels", repr(name), closest(name, KINDS[:2]))
+        self.plan = make_plan(steps, fuse=fuse)
+        self._need = counts(self.plan)
+        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
+
+    # How a pipeline is used.
+
+    def forward(
+        self, sample: Any = None, /, *, index: Any = None, epoch: int | None = None, view: int = 0, **targets: Any
+    ) -> Any:
+        """Returns the targets after one fresh draw.
+
+        Args:
+            sample: an image, a mapping of targets, or an (image, label) tuple, instead of keywords.
+            index: of the sample in its data set (of each, in a batch); the draw depends on it and on nothing else
+                but the seed, epoch and view.
+            epoch: None takes what `set_epoch` set.
+            view: tells two draws of one sample apart.
+            targets: image, mask, boxes, box_labels, keypoints, intrinsics, label, and those declared.
+        """
+        form, targets = _open(sample, targets)
+        try:
+            state = self._read(targets)
+            drawn = self._draw(state, index, epoch, view)
+            result = self._write(self._run(state, drawn))
+        except ValueError as error:
+            if isinstance(index, int):
+                raise ValueError(f"sample index {index}: {error}") from error
+            raise
+        return _close(form, sample, result)
+
+    def collate(self, samples: Sequence[Any]) -> dict[str, Any]:
+        """Returns a list of samples as one batch, augmented: the `collate_fn` of a DataLoader.
+
+        Args:
+            samples: mappings of targets (an "index" among them keys the draw), bare images, or (image, label)
+                tuples; images may differ in size.
+
+        Images, masks, intrinsics and numeric labels are batch tensors (lists where sizes differ at the end);
+        boxes, box_labels, keypoints and keypoints_valid are lists. In a worker the batch is in shared memory.
+        """
+        if len(samples) == 0:
+            raise mistake("collate", "samples", "at least one sample", "none")
+        opened = [dict(_open(sample, {})[1]) for sample in samples]
+        index = [sample.pop("index", None) for sample in opened]
+        kinds = kinds_of("collate", list(opened[0]), self.targets, self.passthrough)
+        state = read_list(opened, kinds, index)
+        if any(i is None for i in index) and any(i is not None for i in index):
+            raise mistake("collate", "index", "in every sample or in none", index)
+        keyed = None if index[0] is None else [int(i) for i in index]
+        worker = torch.utils.data.get_worker_info() is not None
+        drawn = self._draw(state, keyed, None, 0)
+        return self._write(self._run(state, drawn, _shared if worker else None))
+
+    def sample(
+        self, shapes: Sequence[Any], *, index: Any = None, epoch: int | None = None, view: int = 0
+    ) -> dict[str, Any]:
+        """Returns a draw as plain data, to apply, invert or keep as JSON.
+
+        Args:
+            shapes: (height, width) of one image, or a list of them for a batch.
+            index: an int, or one for each image of a batch.
+
+        A value that depends on an `nn.Parameter` stays a tensor, with its graph.
+        """
+        single = len(shapes) == 2 and all(isinstance(n, int | np.integer) for n in shapes)
+        table = np.array([shapes] if single else shapes, np.int64).reshape(-1, 2)
+        if (table <= 0).any():
+            raise mistake("sample", "shapes", "(height, width) of at least one pixel", shapes)
+        same = len(table) > 0 and (table == table[0]).all()
+        size: Size = (int(table[0, 0]), int(table[0, 1])) if same else (table[:, 0], table[:, 1])
+        return to_plain(self.plan, self._draw_for(size, len(table), single, index, epoch, view))
+
+    def apply(self, params: Mapping[str, Any], sample: Any = None, /, **targets: Any) -> Any:
+        """Returns the targets under a given draw, as from `sample` or its JSON."""
+        form, targets = _open(sample, targets)
+        state = self._read(targets)
+        drawn = from_plain(self.plan, params)
+        self._check_fit(state, drawn)
+        return _close(form, sample, self._write(self._run(state, drawn)))
+
+    def inverse(self, params: Mapping[str, Any], sample: Any = None, /, **targets: Any) -> Any:
+        """Returns predictions made on augmented images as they lie on the source images.
+
+        Geometry only: colours, blurs and mixes stay. What the augmented image does not show is fill in images and
+        masks; boxes are clipped to the source, and keypoints outside it are not valid. Where a draw deforms, images
+        come back through its inverse by fixed point.
+        """
+        form, targets = _open(sample, targets)
+        kinds = kinds_of("inverse", list(targets), self.targets, self.passthrough)
+        return _close(form, sample, invert(self, from_plain(self.plan, params), targets, kinds))
+
+    def matrix(self, params: Mapping[str, Any]) -> Tensor:
+        """Returns the composed matrix of a draw, source to output pixels, (3, 3) or (b, 3, 3).
+
+        Raises:
+            ValueError: if a step deforms; that has no matrix.
+        """
+        drawn = from_plain(self.plan, params)
+        motion = self._motion(self._all_moves(), drawn, drawn.size, torch.empty(0))
+        if not motion.is_matrix:
+            raise mistake("matrix", "pipeline", "without a deformation", "one", "A dense map has no matrix.")
+        stacked = mat.stack(mat.inverse(motion.legs[0].matrix))
+        m = stacked if isinstance(stacked, Tensor) else torch.from_numpy(stacked)
+        return m[0] if drawn.batch is None else m.expand(drawn.count, 3, 3)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Sets the epoch that draws depend on, in this process and in every worker that shares the pipeline."""
+        self._epoch.fill_(int(epoch))
+
+    @property
+    def epoch(self) -> int:
+        return int(self._epoch)
+
+    def explain(self) -> str:
+        """Returns the passes as text: on the first line all of them, then each with its steps."""
+        return explain(self.plan)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the pipeline as plain data, from which `from_dict` builds it again."""
+        return serialize.to_dict(self)
+
+    def to_json(self) -> str:
+        return serialize.to_json(self)
+
+    def to_yaml(self) -> str:
+        return serialize.to_yaml(self)
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> Pipeline:
+        """Returns the pipeline that plain data describes. Only steps of visionops are built, nothing is executed."""
+        return serialize.from_dict(data)
+
+    @staticmethod
+    def from_json(text: str) -> Pipeline:
+        return serialize.from_json(text)
+
+    @staticmethod
+    def from_yaml(text: str) -> Pipeline:
+        return serialize.from_yaml(text)
+
+    def extra_repr(self) -> str:
+        return ", ".join(f"{k}={v!r}" for k, v in serialize.options_of(self).items())
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if not self._epoch.is_shared():
+            self._epoch = self._epoch.share_memory_()
+
+    # How it runs.
+
+    def _read(self, targets: Mapping[str, Any]) -> State:
+        kinds = kinds_of("Pipeline", list(targets), self.targets, self.passthrough)
+        return read_one(targets, kinds)
+
+    def _draw(self, state: State, index: Any, epoch: int | None, view: int) -> Drawn:
+        if state.size is None:
+            raise mistake("Pipeline", "targets", "with an image or a mask", sorted(state.kinds),
+                          "Points alone need a draw: pipe.apply(pipe.sample(shape), keypoints=...).")  # fmt: skip
+        return self._draw_for(state.size, state.count, state.form == "single", index, epoch, view)
+
+    def _draw_for(self, size: Size, batch: int, single: bool, index: Any, epoch: int | None, view: int) -> Drawn:
+        if index is None:
+            keys = fresh_index(batch)
+        else:
+            keys = np.atleast_1d(np.asarray(index.cpu() if isinstance(index, Tensor) else index))
+            if keys.dtype.kind not in "iu" or keys.shape != (batch,):
+                rule = "an int" if single else f"one int for each of {batch} samples"
+                raise mistake("Pipeline", "index", rule, index)
+            keys = keys.astype(np.int64)
+        epoch = self.epoch if epoch is None else int(epoch)
+        return draw(self.plan, self._need, size, seed=self.seed, epoch=epoch, index=keys, view=int(view), single=single)
+
+    def _check_fit(self, state: State, drawn: Drawn) -> None:
+        single = drawn.batch is None
+        if state.size is None:  # labels alone: the draw knows the size
+            form = "single" if single else "batch"
+            state.size, state.form, state.count = drawn.size, form, drawn.count
+            return
+        if single != (state.form == "single") or state.count != drawn.count:
+            raise mistake("apply", "params", f"drawn for {state.form} {state.count}", f"{drawn.count} samples")
+        if uniform_size(state.size) != uniform_size(drawn.size):
+            raise mistake("apply", "params", f"drawn for images of {state.size}", drawn.size,
+                          "Draw with sample(image shapes).")  # fmt: skip
+
+    def _run(self, state: State, drawn: Drawn, out: MakeTensor | None = None) -> State:
+        stretches = list(self.plan.stretches())
+        self._refuse_mixed(state, drawn, stretches)
+        size = state.size
+        for k, (passes, mix) in enumerate(stretches):
+            last = k + 1 == len(stretches)
+            target = out if last else None
+            if isinstance(size[0], np.ndarray) and not self._fits_batch(passes, drawn, size):  # type: ignore[index]
+                parts = [self._advance(state.one(i), passes, drawn.one(i), last, None) for i in range(state.count)]
+                state = state.joined(parts)
+            else:
+                state = self._advance(replace(state, size=size), passes, drawn, last, target)
+            size = state.size = _size_of(state)
+            if mix is not None and mix.mix is not None:
+                self._mix(state, mix.mix, drawn)
+        return state
+
+    def _advance(
+        self, state: State, passes: Sequence[Pass], drawn: Drawn, last: bool, out: MakeTensor | None
+    ) -> State:
+        """Returns the state after the passes: every target moved once."""
+        moves = [i for one in passes for i in one.geometric]
+        state = replace(state, images=dict(state.images), rows=dict(state.rows), others=dict(state.others), kept={})
+        motion: Motion | None = None
+        labelled = state.rows or any(k in ("mask", "intrinsics") for k in state.kinds.values())
+        assert state.size is not None
+        if labelled:
+            motion = self._motion(moves, drawn, state.size, state.like)
+        for name, images in state.images.items():
+            if state.kinds[name] == "mask":
+                assert motion is not None
+                fill = self.fill.get(name) or self.fill.get("mask") or (0.0,)
+                state.images[name] = warp_mask(images, motion, fill[0]) if moves else images
+                continue
+            first = images if isinstance(images, Tensor) else images[0]
+            dtype = torch.float32 if self.plan.to_float and first.dtype == torch.uint8 else first.dtype
+            state.images[name] = run_passes(
+                self.plan, passes, drawn, images, state.size,
+                dtype=dtype if last or first.dtype != torch.uint8 else torch.float32,
+                interpolation=self.interpolation, antialias=self.antialias,
+                fill=self.fill.get(name) or self.fill.get("image") or (0.0,), out=out,
+            )  # fmt: skip
+        if motion is not None:
+            self._move_rows(state, motion)
+            for name in state.of("intrinsics"):
+                if not motion.is_matrix:
+                    raise mistake("Pipeline", name, "used without a deformation", "a pipeline that deforms",
+                                  "No camera matrix describes a deformed image.")  # fmt: skip
+                state.others[name] = labels.intrinsics_through(motion, state.others[name]).to(state.others[name].dtype)
+        return state
+
+    def _motion(self, moves: Sequence[int], drawn: Drawn, size: Size, like: Tensor) -> Motion:
+        return compose(bind(self.plan, drawn, moves), size, like)
+
+    def _all_moves(self) -> list[int]:
+        return [i for one in self.plan.passes for i in one.geometric]
+
+    def _fits_batch(self, passes: Sequence[Pass], drawn: Drawn, size: Size) -> bool:
+        """Returns whether images of different sizes can enter as one batch: the first pass makes one size of them."""
+        if not passes or not passes[0].geometric:
+            return False
+        for i in passes[0].geometric:
+            step = self.plan.nodes[i].step
+            if isinstance(step, Deform) and uniform_size(size) is None:
+                return False
+            assert isinstance(step, Geometric | Deform)
+            size = size_after(bind(self.plan, drawn, [i])[0], size)
+        return uniform_size(size) is not None
+
+    def _move_rows(self, state: State, motion: Motion) -> None:
+        for name in state.of("keypoints"):
+            rows = state.rows[name]
+            moved, seen = labels.points_forward(motion, rows.values[:, :2], rows.owner)
+            values = torch.cat([moved.to(rows.dtype), rows.values[:, 2:].to(rows.dtype)], 1)
+            if self.keypoint_swap:
+                order = labels.swap_order(motion, rows, self.keypoint_swap)
+                values, seen = values[order], seen[order]
+            state.rows[name] = replace(rows, values=values)
+            state.kept[name] = seen
+        for name in state.of("boxes"):
+            rows = state.rows[name]
+            owner = rows.owner
+            before = labels.sizes_of(motion.source_size, rows.values, owner)
+            boxes = to_xyxy(name, rows.values, self.box_format, before)
+            moved = labels.boxes_through(motion, boxes, owner, hull=self.box_hull)
+            clipped, keep = labels.clip_boxes(
+                motion, moved, owner, min_area=self.box_min_area, min_visibility=self.box_min_visibility
+            )
+            after = labels.sizes_of(motion.size, rows.values, owner)
+            values = from_xyxy(clipped, self.box_format, after)
+            state.rows[name] = replace(rows, values=values.to(rows.dtype))
+            state.kept[name] = keep
+
+    def _refuse_mixed(self, state: State, drawn: Drawn, stretches: Sequence[tuple[list[Pass], Pass | None]]) -> None:
+        mixes = [self.plan.nodes[mix.mix].step for _, mix in stretches if mix is not None and mix.mix is not None]
+        if not mixes:
+            return
+        name = type(mixes[0]).__name__
+        if state.form == "single":
+            raise mistake(name, "input", "a batch", "one sample", "Use collate_fn=pipe.collate, or pass batch tensors.")
+        for kind in ("boxes", "keypoints", "intrinsics"):
+            if state.of(kind):
+                raise mistake(name, "targets", "images, masks and labels", kind,
+                              "A mixed image has no such label; mix in a pipeline of its own.")  # fmt: skip
+
+    def _mix(self, state: State, node: int, drawn: Drawn) -> None:
+        step, values, active = self.plan.nodes[node].step, drawn.values[node], drawn.active[node]
+        assert isinstance(step, Mix) and state.size is not None
+        for name, images in state.images.items():
+            if isinstance(images, list):
+                raise mistake(type(step).__name__, name, "of one size in a batch", [tuple(t.shape) for t in images],
+                              "Put RandomResizedCrop, Resize or a crop before it.")  # fmt: skip
+            if state.kinds[name] == "mask":
+                state.images[name] = blend(active, step.mix_mask(images, values), images)
+            else:
+                state.images[name] = run_mix(step, values, active, images)
+        h, w = state.size
+        for name in state.of("label"):
+            label = state.others[name]
+            if not isinstance(label, Tensor):
+                label = torch.as_tensor(label)
+            state.others[name] = step.soft_label(label, values, active, (h, w))
+
+    def _write(self, state: State) -> dict[str, Any]:
+        """Returns the targets in the form they came in."""
+        result: dict[str, Any] = {}
+        for name, kind in state.kinds.items():
+            if name in state.images:
+                result[name] = self._write_image(state, name)
+            elif name in state.rows:
+                rows = state.rows[name]
+                rows = replace(rows, numpy=rows.numpy and self.output == "same")
+                drops = kind == "boxes" and rows.form != "dense"
+                result[name] = rows.regroup(rows.values, state.kept[name] if drops else None)
+                if not drops:
+                    result[f"{name}_valid"] = rows.regroup(state.kept[name])
+            elif kind == "box_labels":
+                result[name] = self._write_box_labels(state, name)
+            else:
+                value = state.others[name]
+                result[name] = value[0] if state.form == "single" else value
+        return result
+
+    def _write_image(self, state: State, name: str) -> Any:
+        images, layout = state.images[name], state.layouts[name]
+        if self.output == "same" and state.form != "list":
+            return write_image(images[0] if state.form == "single" else images, layout)  # type: ignore[arg-type]
+        if not layout.has_channels and state.kinds[name] == "mask":
+            images = [t[0] for t in images] if isinstance(images, list) else images.squeeze(1)
+        return images[0] if state.form == "single" else images
+
+    def _write_box_labels(self, state: State, name: str) -> Any:
+        value = state.others[name]
+        owners = [n for n in state.of("boxes") if state.rows[n].form != "dense"]
+        if not owners:
+            return value[0] if state.form == "single" else value
+        rows = state.rows[owners[0]]
+        keeps = state.kept[owners[0]].split(list(rows.counts))
+        each = [_filter(name, v, keep) for v, keep in zip(value, keeps, strict=True)]
+        return each[0] if state.form == "single" else each
+
+
+def _open(sample: Any, targets: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """Returns the form of a positional sample, and its targets by name."""
+    if sample is None:
+        return "keywords", targets
+    if targets:
+        raise mistake("Pipeline", "sample", "given alone or by keywords", f"both, with {sorted(targets)}")
+    if isinstance(sample, Mapping):
+        return "mapping", sample
+    if isinstance(sample, tuple | list):
+        if len(sample) != 2:
+            raise mistake("Pipeline", "sample", "an (image, label) tuple", f"{len(sample)} items", "Use a dict.")
+        return "tuple", {"image": sample[0], "label": sample[1]}
+    return "image", {"image": sample}
+
+
+def _close(form: str, sample: Any, result: dict[str, Any]) -> Any:
+    if form == "image":
+        return result["image"]
+    return (result["image"], result["label"]) if form == "tuple" else result
+
+
+def _one_of(name: str, value: Any, known: Sequence[str]) -> None:
+    if value not in known:
+        raise mistake("Pipeline", name, f"one of {', '.join(known)}", repr(value), closest(str(value), known))
+
+
+def _size_of(state: State) -> Size:
+    for images in state.images.values():
+        if isinstance(images, Tensor):
+            return images.shape[2], images.shape[3]
+        return np.array([t.shape[-2] for t in images]), np.array([t.shape[-1] for t in images])
+    assert state.size is not None
+    return state.size
+
+
+def _filter(name: str, values: Any, keep: Tensor) -> Any:
+    """Returns the entries of a list, array or tensor that are kept."""
+    if len(values) != len(keep):
+        raise mistake("Pipeline", name, f"one for each of {len(keep)} boxes", len(values))
+    if isinstance(values, Tensor):
+        return values[keep.to(values.device)]
+    if isinstance(values, np.ndarray):
+        return values[keep.cpu().numpy()]
+    return type(values)(v for v, k in zip(values, keep.tolist(), strict=True) if k)
+
+
+def _shared(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    """Returns an empty tensor in shared memory, so that a worker hands over its batch without a copy."""
+    count = int(np.prod(shape))
+    storage = torch.UntypedStorage._new_shared(count * dtype.itemsize)
+    return torch.empty(0, dtype=dtype).set_(storage, 0, shape)  # type: ignore[call-overload]
