@@ -69,7 +69,7 @@ class Affine(Geometric):
         a, b = (c + s * ky) * sx, (c * kx + s) * sy
         d, e = (c * ky - s) * sx, (c - s * kx) * sy
         tx, ty = values["translate_x"], values["translate_y"]
-        return (a, b, cx + tx - a * cx - b * cy, d, e, cy + ty - d * cx - e * cy, 0.0, 0.0, 1.0)
+        return (a, b, cx + tx - a * cx - b * cy, d, e, cy + ty - d * cx - e * cy)
 
 
 class Rotate(Geometric):
@@ -90,7 +90,7 @@ class Rotate(Geometric):
     def matrix(self, values: Values, size: Size) -> Matrix:
         x, y = centre(size)
         c, s = _turn(values["angle"])
-        return product(translation(x, y), product((c, s, 0.0, -s, c, 0.0, 0.0, 0.0, 1.0), translation(-x, -y)))
+        return product(translation(x, y), product((c, s, 0.0, -s, c, 0.0), translation(-x, -y)))
 
 
 def _turn(degrees: Number) -> tuple[Number, Number]:

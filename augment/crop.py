@@ -31,7 +31,7 @@ class _Window(Geometric):
         x0, y0, x1, y1 = self.window(values, size)
         h, w = self.fixed_size
         sx, sy = w / (x1 - x0), h / (y1 - y0)
-        return (sx, 0.0, (0.5 - x0) * sx - 0.5, 0.0, sy, (0.5 - y0) * sy - 0.5, 0.0, 0.0, 1.0)
+        return (sx, 0.0, (0.5 - x0) * sx - 0.5, 0.0, sy, (0.5 - y0) * sy - 0.5)
 
     def domain(self, values: Values, size: Size) -> tuple[Any, Any, Any, Any]:
         x0, y0, x1, y1 = self.window(values, size)

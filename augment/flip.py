@@ -21,7 +21,7 @@ class HorizontalFlip(Geometric):
         super().__init__(p=p)
 
     def matrix(self, values: Values, size: Size) -> Matrix:
-        return (-1.0, 0.0, size[1] - 1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+        return (-1.0, 0.0, size[1] - 1.0, 0.0, 1.0, 0.0)
 
 
 class VerticalFlip(Geometric):
@@ -35,7 +35,7 @@ class VerticalFlip(Geometric):
         super().__init__(p=p)
 
     def matrix(self, values: Values, size: Size) -> Matrix:
-        return (1.0, 0.0, 0.0, 0.0, -1.0, size[0] - 1.0, 0.0, 0.0, 1.0)
+        return (1.0, 0.0, 0.0, 0.0, -1.0, size[0] - 1.0)
 
 
 class Rotate90(Geometric):
@@ -66,4 +66,4 @@ class Rotate90(Geometric):
                          where(turns == 1, options[1], where(turns == 2, options[2], options[3])))  # fmt: skip
 
         c, s = pick(1.0, 0.0, -1.0, 0.0), pick(0.0, 1.0, 0.0, -1.0)
-        return (c, s, pick(0.0, 0.0, right, bottom), -s, c, pick(0.0, right, bottom, 0.0), 0.0, 0.0, 1.0)
+        return (c, s, pick(0.0, 0.0, right, bottom), -s, c, pick(0.0, right, bottom, 0.0))

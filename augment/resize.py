@@ -45,7 +45,7 @@ class Resize(Geometric):
     def matrix(self, values: Values, size: Size) -> Matrix:
         h, w = self.output_size(values, size)
         sx, sy = w / size[1], h / size[0]
-        return (sx, 0.0, 0.5 * sx - 0.5, 0.0, sy, 0.5 * sy - 0.5, 0.0, 0.0, 1.0)
+        return (sx, 0.0, 0.5 * sx - 0.5, 0.0, sy, 0.5 * sy - 0.5)
 
 
 class Pad(Geometric):

@@ -260,8 +260,8 @@ def _render(
         _paint(canvas, (box[0] - 1, box[1] - 1, box[2] + 1, box[3] + 1), INK, alpha=0.35, border=1)
         _paint(canvas, box, _colour(index), border=line)
         if name is not None and x0 < w and y0 < h and x1 > 0 and y1 > 0:
-            named = class_names is not None and isinstance(name, int) and 0 <= name < len(class_names)
-            tags.append((box, str(class_names[name] if named else name), _colour(index)))
+            named = isinstance(name, int) and 0 <= name < len(class_names or ())
+            tags.append((box, str(class_names[name] if class_names and named else name), _colour(index)))
     for box, text, colour in tags:
         _paint_tag(canvas, box, text, colour, unit)
     for i, (x, y) in _points(function, labels.get("keypoints"), labels.get("keypoints_valid")):

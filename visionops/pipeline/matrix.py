@@ -1,7 +1,7 @@
-"""3x3 matrices of image coordinates: nine numbers by rows on the host, or a tensor (b, 3, 3) under autograd.
+"""3x3 matrices of image coordinates, by rows: six numbers for an affine map, nine for any, or a tensor (b, 3, 3).
 
-Host matrices are float64. Tensors are multiplied by explicit multiply-adds and inverted by cofactors: TF32 would
-move a pixel, and a library solver would wait for the device.
+Host matrices are float64. Tensors, under autograd, are multiplied by explicit multiply-adds and inverted by cofactors:
+TF32 would move a pixel, and a library solver would wait for the device.
 """
 
 from __future__ import annotations
@@ -16,22 +16,17 @@ from .numbers import Number, Size, sqrt, where
 
 Matrix = tuple[Any, ...] | Tensor
 
-IDENTITY: Matrix = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+IDENTITY: Matrix = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+LAST_ROW = (0.0, 0.0, 1.0)
 
 
 def translation(x: Number, y: Number) -> Matrix:
-    return (1.0, 0.0, x, 0.0, 1.0, y, 0.0, 0.0, 1.0)
-
-
-def scaling(x: Number, y: Number) -> Matrix:
-    return (x, 0.0, 0.0, 0.0, y, 0.0, 0.0, 0.0, 1.0)
+    return (1.0, 0.0, x, 0.0, 1.0, y)
 
 
 def is_affine(m: Matrix) -> bool:
     """Returns whether the last row is (0, 0, 1) for certain."""
-    if isinstance(m, Tensor):
-        return False
-    return all(isinstance(v, int | float) for v in m[6:]) and m[6] == 0 and m[7] == 0 and m[8] == 1
+    return not isinstance(m, Tensor) and len(m) == 6
 
 
 def product(a: Matrix, b: Matrix) -> Matrix:
@@ -39,11 +34,13 @@ def product(a: Matrix, b: Matrix) -> Matrix:
     if isinstance(a, Tensor) or isinstance(b, Tensor):
         a, b = _pair(a, b)
         return (a[:, :, :, None] * b[:, None]).sum(2)
-    a0, a1, a2, a3, a4, a5, a6, a7, a8 = a
-    b0, b1, b2, b3, b4, b5, b6, b7, b8 = b
-    if is_affine(a) and is_affine(b):
+    if len(a) == len(b) == 6:
+        a0, a1, a2, a3, a4, a5 = a
+        b0, b1, b2, b3, b4, b5 = b
         return (a0 * b0 + a1 * b3, a0 * b1 + a1 * b4, a0 * b2 + a1 * b5 + a2,
-                a3 * b0 + a4 * b3, a3 * b1 + a4 * b4, a3 * b2 + a4 * b5 + a5, 0.0, 0.0, 1.0)  # fmt: skip
+                a3 * b0 + a4 * b3, a3 * b1 + a4 * b4, a3 * b2 + a4 * b5 + a5)  # fmt: skip
+    a0, a1, a2, a3, a4, a5, a6, a7, a8 = _nine(a)
+    b0, b1, b2, b3, b4, b5, b6, b7, b8 = _nine(b)
     return (a0 * b0 + a1 * b3 + a2 * b6, a0 * b1 + a1 * b4 + a2 * b7, a0 * b2 + a1 * b5 + a2 * b8,
             a3 * b0 + a4 * b3 + a5 * b6, a3 * b1 + a4 * b4 + a5 * b7, a3 * b2 + a4 * b5 + a5 * b8,
             a6 * b0 + a7 * b3 + a8 * b6, a6 * b1 + a7 * b4 + a8 * b7, a6 * b2 + a7 * b5 + a8 * b8)  # fmt: skip
@@ -55,16 +52,24 @@ def inverse(m: Matrix) -> Matrix:
         r0, r1, r2 = m.unbind(1)
         columns = torch.stack([_cross(r1, r2), _cross(r2, r0), _cross(r0, r1)], 2)
         return columns / (r0 * columns[:, :, 0]).sum(1)[:, None, None]
+    if len(m) == 6:
+        a, b, c, d, e, f = m
+        scale = _reciprocal(a * e - b * d)
+        a, b, d, e = e * scale, -b * scale, -d * scale, a * scale
+        return (a, b, -(a * c + b * f), d, e, -(d * c + e * f))
     a, b, c, d, e, f, g, h, i = m
-    if is_affine(m):
-        det = a * e - b * d
-        a, b, d, e = e / det, -b / det, -d / det, a / det
-        return (a, b, -(a * c + b * f), d, e, -(d * c + e * f), 0.0, 0.0, 1.0)
     m0, m3, m6 = e * i - f * h, f * g - d * i, d * h - e * g
-    det = a * m0 + b * m3 + c * m6
-    return (m0 / det, (c * h - b * i) / det, (b * f - c * e) / det,
-            m3 / det, (a * i - c * g) / det, (c * d - a * f) / det,
-            m6 / det, (b * g - a * h) / det, (a * e - b * d) / det)  # fmt: skip
+    scale = _reciprocal(a * m0 + b * m3 + c * m6)
+    return (m0 * scale, (c * h - b * i) * scale, (b * f - c * e) * scale,
+            m3 * scale, (a * i - c * g) * scale, (c * d - a * f) * scale,
+            m6 * scale, (b * g - a * h) * scale, (a * e - b * d) * scale)  # fmt: skip
+
+
+def _reciprocal(x: Number) -> Any:
+    if isinstance(x, float):
+        return 1 / x if x else float("nan")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return 1 / x
 
 
 def select(condition: Any, a: Matrix, b: Matrix) -> Matrix:
@@ -74,12 +79,9 @@ def select(condition: Any, a: Matrix, b: Matrix) -> Matrix:
     if isinstance(a, Tensor) or isinstance(b, Tensor):
         a, b = _pair(a, b)
         return torch.where(torch.from_numpy(condition).to(a.device)[:, None, None], a, b)
+    if len(a) != len(b):
+        a, b = _nine(a), _nine(b)
     return tuple(x if x is y else where(condition, x, y) for x, y in zip(a, b, strict=True))
-
-
-def around(m: Matrix, x: Number, y: Number) -> Matrix:
-    """Returns the map applied about the point (x, y) instead of the origin."""
-    return product(translation(x, y), product(m, translation(-x, -y)))
 
 
 def centre(size: Size) -> tuple[Any, Any]:
@@ -91,17 +93,19 @@ def apply(m: Matrix, x: Any, y: Any) -> tuple[Any, Any, Any]:
     """Returns the homogeneous image of a point."""
     if isinstance(m, Tensor):
         m = m.flatten(1).unbind(1)
+    if len(m) == 6:
+        return m[0] * x + m[1] * y + m[2], m[3] * x + m[4] * y + m[5], 1.0
     return m[0] * x + m[1] * y + m[2], m[3] * x + m[4] * y + m[5], m[6] * x + m[7] * y + m[8]
 
 
 def stretch(m: Matrix, x: Any, y: Any) -> tuple[Any, Any]:
     """Returns how fast the image of a point moves along x and along y, in pixels for each pixel the point moves."""
     if isinstance(m, Tensor):
-        m = tuple(m.detach().double().cpu().flatten(1).unbind(1))
-        m = tuple(v.numpy() for v in m)
+        m = tuple(v.numpy() for v in m.detach().double().cpu().flatten(1).unbind(1))
+    a, b, _, d, e, _, g, h, _ = _nine(m)
     u, v, w = apply(m, x, y)
-    dx = ((m[0] * w - u * m[6]), (m[1] * w - u * m[7]))
-    dy = ((m[3] * w - v * m[6]), (m[4] * w - v * m[7]))
+    dx = (a * w - u * g, b * w - u * h)
+    dy = (d * w - v * g, e * w - v * h)
     return sqrt(dx[0] * dx[0] + dx[1] * dx[1]) / (w * w), sqrt(dy[0] * dy[0] + dy[1] * dy[1]) / (w * w)
 
 
@@ -109,18 +113,23 @@ def stack(m: Matrix, like: Tensor | None = None) -> np.ndarray | Tensor:
     """Returns the matrices as one float64 array (b or 1, 3, 3), or as the tensor they are (or `like` is)."""
     if isinstance(m, Tensor):
         return m
-    tensors = [v for v in m if isinstance(v, Tensor)]
+    nine = _nine(m)
+    tensors = [v for v in nine if isinstance(v, Tensor)]
     if tensors or like is not None:
         like = tensors[0] if like is None else like
-        entries = [v if isinstance(v, Tensor) else torch.as_tensor(v, dtype=like.dtype, device=like.device) for v in m]
+        entries = [v if isinstance(v, Tensor) else torch.as_tensor(v, dtype=like.dtype, device=like.device) for v in nine]
         return torch.stack(torch.broadcast_tensors(*entries), -1).reshape(-1, 3, 3)
-    arrays = [v for v in m if isinstance(v, np.ndarray)]
-    if not arrays:
-        return np.array(m, np.float64).reshape(1, 3, 3)
-    out = np.empty((len(arrays[0]), 9))
-    for i, v in enumerate(m):
+    batch = next((len(v) for v in nine if isinstance(v, np.ndarray)), None)
+    if batch is None:
+        return np.array(nine, np.float64).reshape(1, 3, 3)
+    out = np.empty((batch, 9))
+    for i, v in enumerate(nine):
         out[:, i] = v
     return out.reshape(-1, 3, 3)
+
+
+def _nine(m: tuple[Any, ...]) -> tuple[Any, ...]:
+    return m + LAST_ROW if len(m) == 6 else m
 
 
 def _cross(a: Tensor, b: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from torch import Tensor
 from ..kernels.warp import definition
 from . import matrix as mat
 from .matrix import IDENTITY, Matrix
-from .numbers import Size, every, logical_and, where
+from .numbers import Size, every, where
 from .steps import Deform, Geometric, Values
 
 # How far beyond its edge a domain reaches, pixels: the rounding of a composed position must not decide. In float32
@@ -134,12 +134,18 @@ def size_after(bound: Bound, size: Size) -> Size:
     """Returns the size of a step's output, sample by sample where only some run it."""
     if bound.active is False or isinstance(bound.step, Deform):
         return size
-    h, w = bound.step.output_size(bound.values, size)
-    return where(bound.active, h, size[0]), where(bound.active, w, size[1])
+    after = bound.step.output_size(bound.values, size)
+    if any(isinstance(n, np.ndarray) and len(n) == 0 for n in after):
+        return size  # no sample decides
+    if after is size or bound.active is True:
+        return after
+    return where(bound.active, after[0], size[0]), where(bound.active, after[1], size[1])
 
 
 def uniform_size(size: Size) -> tuple[int, int] | None:
     """Returns a size as two ints if every sample has it, else None."""
+    if isinstance(size[0], int) and isinstance(size[1], int):
+        return size
     h, w = (np.unique(n) for n in size)
     return (int(h[0]), int(w[0])) if len(h) == len(w) == 1 else None
 
@@ -182,7 +188,8 @@ def coordinates(motion: Motion, size: tuple[int, int], like: Tensor) -> Tensor:
 
 def sample_field(field: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """Returns a field (b, 2, h, w) at positions (b, ...), bilinear, continued by its edge: (b, 2, ...)."""
-    b = max(field.shape[0], x.shape[0])
+    (b,) = torch.broadcast_shapes(field.shape[:1], x.shape[:1])
+    x, y = x.expand(b, *x.shape[1:]), y.expand(b, *y.shape[1:])
     at = torch.stack([x.flatten(1), y.flatten(1)], -1)[:, None].expand(b, -1, -1, -1)
     fill = torch.zeros(2, dtype=field.dtype, device=field.device)
     out = definition.warp(field.expand(b, -1, -1, -1), None, (1, at.shape[2]), coordinates=at, fill=fill)
@@ -233,8 +240,7 @@ def _holds(domain: Domain, size: Size) -> bool:
     x0, y0, x1, y1 = reach(domain.rectangle)
     for u, v in ((0, 0), (w - 1, 0), (0, h - 1), (w - 1, h - 1)):
         x, y, z = mat.apply(domain.matrix, u, v)
-        inside = logical_and(z > 0, logical_and(x >= x0 * z, x <= x1 * z))
-        if not every(logical_and(inside, logical_and(y >= y0 * z, y <= y1 * z))):
+        if not every((z > 0) & (x >= x0 * z) & (x <= x1 * z) & (y >= y0 * z) & (y <= y1 * z)):
             return False
     return True
 

@@ -331,11 +331,11 @@ class Pipeline(nn.Module):
                 fill = self.fill.get(name) or self.fill.get("mask") or (0.0,)
                 state.images[name] = warp_mask(images, motion, fill[0]) if moves else images
                 continue
-            first = images if isinstance(images, Tensor) else images[0]
-            dtype = torch.float32 if self.plan.to_float and first.dtype == torch.uint8 else first.dtype
+            dtype = state.dtypes[name]
+            if dtype == torch.uint8 and (self.plan.to_float or not last):
+                dtype = torch.float32
             state.images[name] = run_passes(
-                self.plan, passes, drawn, images, state.size,
-                dtype=dtype if last or first.dtype != torch.uint8 else torch.float32,
+                self.plan, passes, drawn, images, state.size, dtype=dtype,
                 interpolation=self.interpolation, antialias=self.antialias,
                 fill=self.fill.get(name) or self.fill.get("image") or (0.0,), out=out,
             )  # fmt: skip

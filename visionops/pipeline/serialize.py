@@ -155,4 +155,4 @@ def _from_data(value: Any) -> Any:
         raise ValueError(f"Pipeline: {value!r} is no distribution. {closest(str(next(iter(value), '')), known)}")
     if isinstance(value, str) and value in STEPS:
         return _step_from_data(value)
-    return [_from_data(v) for v in value] if isinstance(value, list) else value
+    return tuple(_from_data(v) for v in value) if isinstance(value, list) else value

@@ -26,6 +26,7 @@ class State:
         kinds: of every target, in the order given.
         size: of the images: one for all, or arrays (b,) where they differ.
         images: of kind image and mask, (b, c, h, w), or a list where sizes differ.
+        dtypes: of images as they came in.
         rows: boxes and keypoints.
         others: everything else, by name.
         kept: which boxes are still there, and which keypoints are seen.
@@ -37,6 +38,7 @@ class State:
     size: Size | None
     images: dict[str, Images] = field(default_factory=dict)
     layouts: dict[str, Layout] = field(default_factory=dict)
+    dtypes: dict[str, torch.dtype] = field(default_factory=dict)
     rows: RowsOf = field(default_factory=dict)
     others: dict[str, Any] = field(default_factory=dict)
     kept: dict[str, Tensor] = field(default_factory=dict)
@@ -64,7 +66,7 @@ class State:
         others = {
             name: value[i : i + 1] if isinstance(value, Tensor) else [value[i]] for name, value in self.others.items()
         }
-        return State(self.form, 1, self.kinds, size, images, self.layouts, rows, others)  # type: ignore[arg-type]
+        return State(self.form, 1, self.kinds, size, images, self.layouts, self.dtypes, rows, others)  # type: ignore[arg-type]
 
     def joined(self, parts: Sequence[State]) -> State:
         """Returns the parts, in their order, as one state like this one."""
@@ -149,7 +151,7 @@ def read_list(samples: Sequence[Mapping[str, Any]], kinds: dict[str, str], index
         if kinds[name] == "label":
             others[name] = _stack_labels(others[name])
     size_or_none = None if first.size is None else size
-    return State("list", len(states), kinds, size_or_none, images, first.layouts, rows, others)
+    return State("list", len(states), kinds, size_or_none, images, first.layouts, first.dtypes, rows, others)
 
 
 def _take_image(state: State, name: str, tensor: Tensor, layout: Layout) -> None:
@@ -164,6 +166,7 @@ def _take_image(state: State, name: str, tensor: Tensor, layout: Layout) -> None
     # A batch of one is a tensor (1, c, h, w); so is one sample.
     state.images[name] = tensor if layout.has_batch else [tensor]
     state.layouts[name] = layout
+    state.dtypes[name] = tensor.dtype
 
 
 def _read_intrinsics(name: str, value: Any, batch: int | None) -> Tensor:
