@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from visionops.errors import mistake
-from visionops.pipeline.distributions import as_distribution
+from visionops.pipeline.distributions import as_distribution, uniforms_like
 from visionops.pipeline.matrix import Matrix, translation
-from visionops.pipeline.numbers import Size, every, exp, floor, maximum, minimum, sqrt, where
+from visionops.pipeline.numbers import Size, beside, every, exp, floor, maximum, minimum, sqrt, where
 from visionops.pipeline.steps import Geometric, Values
 
 # As many proposals as torchvision makes before it takes the central crop.
@@ -65,11 +65,9 @@ class RandomResizedCrop(_Window):
         return TRIES * (self.scale.draws + 1) + 2
 
     def sample(self, uniforms: Sequence[Any], size: Size) -> dict[str, Any]:
-        from visionops.pipeline.distributions import uniforms_like
-
         if self.is_learnable:
             uniforms = uniforms_like([self.scale], uniforms)
-        h, w = size
+        h, w = beside(size, {"u": uniforms[0]})
         done: Any = False
         width: Any = None
         height: Any = None

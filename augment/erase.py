@@ -11,7 +11,7 @@ import numpy as np
 from visionops.errors import mistake
 from visionops.kernels.pixel import Instruction, Op
 from visionops.pipeline.distributions import bound_values
-from visionops.pipeline.numbers import Size, exp, floor, maximum, minimum, row, sqrt
+from visionops.pipeline.numbers import Size, beside, exp, floor, maximum, minimum, row, sqrt
 from visionops.pipeline.steps import Color, Values
 
 
@@ -41,7 +41,7 @@ class Erase(Color):
 
     def sample(self, uniforms: Sequence[Any], size: Size) -> dict[str, Any]:
         values = super().sample(uniforms, size)
-        h, w = size
+        h, w = beside(size, values)
         area, aspect = values["share"] * (h * w), exp(values["aspect"])
         across = minimum(floor(sqrt(area * aspect) + 0.5), w)
         down = minimum(floor(sqrt(area / aspect) + 0.5), h)

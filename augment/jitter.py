@@ -168,6 +168,7 @@ class ColorJitter(Color):
         used = [i for i in self.parts if channels == 3 or not NEEDS_COLOUR[i]]
         params = {i: PARTS[i][2](values[PARTS[i][0]], channels) for i in used}
         order = values["order"]
+        order = order.numpy(force=True) if isinstance(order, Tensor) else order
         if not isinstance(order, np.ndarray):
             return [Instruction(PARTS[i][1], params[i]) for i in ORDERS[int(order)].tolist() if i in params]
         # Sample by sample another operation in each of the places: codes and parameters are picked from the four.

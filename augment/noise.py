@@ -26,7 +26,7 @@ def key_of(uniform: Any) -> Any:
 
 def key_halves(key: Any) -> tuple[Any, Any]:
     """Returns the high and the low 24 bits of a key, as whole numbers."""
-    key = key.numpy() if isinstance(key, Tensor) else key
+    key = key.numpy(force=True) if isinstance(key, Tensor) else key
     high = np.floor_divide(np.asarray(key), HALF).astype(np.int64)
     return high, (key - high * HALF).astype(np.int64)
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -43,8 +44,8 @@ def gaussian_blur(
     taps follows sigma in steps, which changes values by less than 1e-4 of their range. float16 computes in float32.
     Source: OpenCV getGaussianKernel, which gives the same taps for the same size and a positive sigma.
 
-    >>> gaussian_blur(torch.eye(3)[None], sigma=0.5, kernel_size=3)[0, 1, 1].item().__round__(4)
-    0.6418
+    >>> gaussian_blur(torch.eye(3)[None], sigma=0.5, kernel_size=3)[0, 1, 1].item().__round__(3)
+    0.642
     """
     if image.ndim < 3:
         raise mistake("gaussian_blur", "image", "of shape (*batch, c, h, w)", tuple(image.shape), "Add a channel.")
@@ -64,31 +65,45 @@ def gaussian_kernel1d(
     """Returns normalised Gaussian taps, one row for each sigma; a tensor where sigma is one.
 
     Args:
-        sigma: pixels, at least 0; a number or (b,).
+        sigma: pixels, at least 0; a number or (b,). A tensor's values are not checked: below 0 counts as 0.
         kernel_size: odd; None takes 2 ceil(4 sigma) + 1 of the largest sigma, with zeros beyond each row's own.
+
+    Gradient: to sigma where it is a tensor, 0 at 0. With `kernel_size=None` the largest sigma is read on the host.
 
     >>> gaussian_kernel1d(0.5, 3).round(4).tolist()
     [[0.1065, 0.787, 0.1065]]
     """
-    host = sigma.detach().cpu().double().numpy() if isinstance(sigma, Tensor) else np.asarray(sigma, np.float64)
-    host = np.atleast_1d(host)
-    if not (host >= 0).all():
-        raise mistake("gaussian_blur", "sigma", "at least 0", host.min() if host.size else host)
-    if kernel_size is None:
-        own = np.ceil(4 * host)
-        radius = int(own.max(initial=0))
-    else:
-        radius = kernel_size // 2
-        own = np.full(host.shape, radius)
-    offset = np.arange(-radius, radius + 1)
-    inside = np.abs(offset) <= own[:, None]
     if isinstance(sigma, Tensor):
-        at = torch.from_numpy(offset).to(sigma.device, sigma.dtype)
-        column = torch.atleast_1d(sigma).clamp(min=SIGMA_FLOOR)[:, None]
-        weight = torch.exp(-(at**2) / (2 * column**2)) * torch.from_numpy(inside).to(sigma.device)
+        column = torch.atleast_1d(sigma)[:, None]
+        radius = _radius(float(sigma.detach().max()) if sigma.numel() else 0.0) if kernel_size is None else kernel_size // 2
+        at = torch.arange(-radius, radius + 1, device=sigma.device, dtype=sigma.dtype)
+        weight = torch.exp(-(at**2) / (2 * column.clamp(min=SIGMA_FLOOR) ** 2))
+        if kernel_size is None:
+            weight = torch.where(at.abs() <= (4 * column.detach()).ceil(), weight, 0)
         return weight / weight.sum(1, keepdim=True)
-    taps = np.exp(-(offset**2) / (2 * np.maximum(host, SIGMA_FLOOR)[:, None] ** 2)) * inside
-    return taps / taps.sum(1, keepdims=True)
+    if isinstance(sigma, np.ndarray):
+        rows = sigma.reshape(-1).tolist()
+    else:
+        rows = [float(sigma)]
+    low, high = min(rows, default=0.0), max(rows, default=0.0)
+    if not low >= 0:
+        raise mistake("gaussian_blur", "sigma", "at least 0", low)
+    radius = _radius(high) if kernel_size is None else kernel_size // 2
+    return np.array([_taps(s, radius, min(radius, _radius(s)) if kernel_size is None else radius) for s in rows]
+                    ).reshape(-1, 2 * radius + 1)  # fmt: skip
+
+
+def _radius(sigma: float) -> int:
+    return math.ceil(4 * sigma)
+
+
+def _taps(sigma: float, radius: int, own: int) -> list[float]:
+    """Returns 2 radius + 1 taps, zero beyond `own` from the middle."""
+    scale = -0.5 / max(sigma, SIGMA_FLOOR) ** 2
+    half = [math.exp(i * i * scale) for i in range(own + 1)]
+    total = 2 * sum(half) - 1
+    side = [v / total for v in half[1:]] + [0.0] * (radius - own)
+    return [*side[::-1], half[0] / total, *side]
 
 
 def _sizes(kernel_size: int | Sequence[int] | None) -> tuple[int | None, int | None]:

@@ -72,6 +72,15 @@ def _reciprocal(x: Number) -> Any:
         return 1 / x
 
 
+def settle(m: Matrix) -> Matrix:
+    """Returns a matrix whose numbers may be tensors as one tensor (b, 3, 3); a host matrix as it is."""
+    if isinstance(m, Tensor) or not any(isinstance(v, Tensor) for v in m):
+        return m
+    stacked = stack(m)
+    assert isinstance(stacked, Tensor)
+    return stacked
+
+
 def select(condition: Any, a: Matrix, b: Matrix) -> Matrix:
     """Returns `a` for the samples where the condition holds, else `b`."""
     if isinstance(condition, bool):

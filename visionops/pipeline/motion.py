@@ -18,7 +18,7 @@ from torch import Tensor
 from ..kernels.warp import definition
 from . import matrix as mat
 from .matrix import IDENTITY, Matrix
-from .numbers import Size, every, where
+from .numbers import Size, beside, every, where
 from .steps import Deform, Geometric, Values
 
 # How far beyond its edge a domain reaches, pixels: the rounding of a composed position must not decide. In float32
@@ -113,10 +113,11 @@ def compose(bounds: Sequence[Bound], size: Size, like: Tensor) -> Motion:
         if isinstance(step, Deform):
             field = _field(step, values, active, before, like)
         else:
-            inverse = mat.select(active, mat.inverse(step.matrix(values, before)), IDENTITY)
-            position = mat.product(inverse, position)
+            matrix = mat.settle(step.matrix(values, beside(before, values)))
+            position = mat.product(mat.select(active, mat.inverse(matrix), IDENTITY), position)
             if step.border == "constant":
-                domain = Domain(position, _limits(step.domain(values, before), active), step.fill)
+                rectangle = step.domain(values, beside(before, values))
+                domain = Domain(position, _limits(rectangle, active), step.fill)
                 if legs or not _holds(domain, sizes[-1]):
                     domains.append(domain)
         if field is not None or (step.border != "constant" and i > 0):

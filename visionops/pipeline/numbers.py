@@ -7,7 +7,7 @@ bound gets its gradient, from the same lines.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -79,6 +79,17 @@ def every(condition: Any) -> bool:
     if isinstance(condition, Tensor):
         return False
     return condition if isinstance(condition, bool) else bool(np.all(condition))
+
+
+def beside(size: Size, values: Mapping[str, Any]) -> Size:
+    """Returns a size that can be computed with beside a step's values: as tensors, where those are."""
+    if not isinstance(size[0], np.ndarray) and not isinstance(size[1], np.ndarray):
+        return size
+    like = next((v for v in values.values() if isinstance(v, Tensor)), None)
+    if like is None:
+        return size
+    h, w = (torch.as_tensor(n, dtype=like.dtype, device=like.device) for n in size)
+    return h, w
 
 
 def row(*values: Number) -> Any:

@@ -140,7 +140,7 @@ def from_plain(plan: Plan, params: Mapping[str, Any]) -> Drawn:
     values: list[dict[str, Any]] = [{} for _ in plan.nodes]
     active: list[Any] = [True for _ in plan.nodes]
     for i, entry in zip(leaves, params["steps"], strict=True):
-        values[i] = {k: _number(v, batch, names, k) for k, v in entry.items() if k not in ("step", "active")}
+        values[i] = _together({k: _number(v, batch, names, k) for k, v in entry.items() if k not in ("step", "active")})
         active[i] = _settle(np.asarray(entry["active"]) if isinstance(entry["active"], Sequence) else entry["active"])
     shapes = params["shapes"]
     if single:
@@ -153,9 +153,18 @@ def from_plain(plan: Plan, params: Mapping[str, Any]) -> Drawn:
     return Drawn(size, tuple(values), tuple(active), batch, origin)
 
 
+def _together(values: dict[str, Any]) -> dict[str, Any]:
+    """Returns values as tensors if any of them is one, in double precision on the host."""
+    like = next((v for v in values.values() if isinstance(v, Tensor)), None)
+    if like is None:
+        return values
+    kind = torch.float64 if like.device.type == "cpu" else like.dtype
+    return {k: torch.atleast_1d(torch.as_tensor(v, dtype=kind, device=like.device)) for k, v in values.items()}
+
+
 def _number(value: Any, batch: int | None, names: Sequence[str], key: str) -> Any:
     if isinstance(value, Tensor):
-        return torch.atleast_1d(value)
+        return value
     if isinstance(value, str):
         raise mistake("apply", f"params[{key!r}]", "a number", repr(value), closest(key, names))
     if isinstance(value, Sequence):
