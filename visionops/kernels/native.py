@@ -64,6 +64,8 @@ def may_run(*tensors: Tensor) -> bool:
 
 def describe(images: Tensor | Sequence[Tensor]) -> np.ndarray:
     """Returns an int64 row for each image (c, h, w): address, height, width, strides of channel, row and column."""
+    if isinstance(images, Tensor) and len(images) == 1:
+        images = (images[0],)
     if isinstance(images, Tensor):
         b, _, h, w = images.shape
         s, *strides = images.stride()
@@ -72,6 +74,14 @@ def describe(images: Tensor | Sequence[Tensor]) -> np.ndarray:
         table[:, 1:] = (h, w, *strides)
         return table
     return np.array([(t.data_ptr(), *t.shape[1:], *t.stride()) for t in images], np.int64).reshape(-1, 6)
+
+
+def addresses(batch: Tensor) -> np.ndarray:
+    """Returns the address of each image of a contiguous batch."""
+    b = len(batch)
+    if b == 1:
+        return np.array([batch.data_ptr()], np.int64)
+    return batch.data_ptr() + np.arange(b, dtype=np.int64) * (batch.stride(0) * batch.element_size())
 
 
 def host(values: np.ndarray | Tensor, dtype: Any) -> np.ndarray:

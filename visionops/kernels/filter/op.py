@@ -41,7 +41,7 @@ def filter_separable(
         native.module.filter_separable(
             native.describe(image), image.shape[1], native.SWEEP_DTYPES[image.dtype],
             native.host(taps_x, np.float32), native.host(taps_y, np.float32), native.BORDERS[border], fill,
-            native.describe(out)[:, 0].copy(), torch.get_num_threads(),
+            native.addresses(out), torch.get_num_threads(),
         )  # fmt: skip
         return out
     x = to_unit(image)

@@ -32,7 +32,7 @@ def pixel(
             out = torch.empty(image.shape, dtype=dtype)
         native.module.sweep(
             native.describe(image), image.shape[1], native.SWEEP_DTYPES[image.dtype], None, None, None, None, None,
-            0, 0, None, *encode(program, image.shape[0]), native.describe(out)[:, 0].copy(), native.SWEEP_DTYPES[dtype],
+            0, 0, None, *encode(program, image.shape[0]), native.addresses(out), native.SWEEP_DTYPES[dtype],
             image.shape[2], image.shape[3], torch.get_num_threads(),
         )  # fmt: skip
         return out
@@ -56,8 +56,15 @@ def from_unit(image: Tensor, dtype: torch.dtype) -> Tensor:
 
 def encode(program: Program, batch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns the program as the sweep reads it: codes (batch, n), start of each step's parameters (n), parameters."""
-    n = len(program)
-    codes = np.empty((batch, n), np.int32)
+    if batch == 1 and all(type(step.params) is tuple for step in program):
+        flat: list[float] = []
+        firsts = []
+        for step in program:
+            firsts.append(len(flat))
+            flat += step.params  # type: ignore[arg-type]
+        codes = np.array([[step.codes for step in program]], np.int32).reshape(1, -1)
+        return codes, np.array(firsts, np.int32), np.array([flat], np.float32)
+    codes = np.empty((batch, len(program)), np.int32)
     parts = []
     for i, step in enumerate(program):
         codes[:, i] = step.codes

@@ -20,8 +20,8 @@ operation in it, or none: that is how gates, OneOf and a random order are writte
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -32,6 +32,8 @@ INF = float("inf")
 
 
 class Op(IntEnum):
+    """The operations of a pixel program; the module says what each does."""
+
     NONE = 0
     SCALE = 1
     MATRIX = 2
@@ -44,8 +46,7 @@ class Op(IntEnum):
     ERASE = 9
 
 
-@dataclass(frozen=True)
-class Instruction:
+class Instruction(NamedTuple):
     """One step of a program: which operation each sample runs, and with what.
 
     Args:

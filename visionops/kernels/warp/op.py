@@ -73,12 +73,12 @@ def warp(
         table = native.describe(image)
         shape = (b, c, *size)
         target = torch.empty(shape, dtype=dtype) if out is None else out
-        outputs = native.describe(target)[:, 0].copy()
+        outputs = native.addresses(target)
         if coordinates is not None:
             coordinates = coordinates.float().expand(b, -1, -1, -1).contiguous()
         where = (
             None if inverse is None else native.host(inverse, np.float64),
-            None if coordinates is None else native.describe(coordinates)[:, 0].copy(),
+            None if coordinates is None else native.addresses(coordinates),
             None if planes is None else native.host(planes, np.float64),
         )
         threads = torch.get_num_threads()

@@ -1,0 +1,168 @@
+// The sweep over the rows of one output: positions, samples, colours and stores, a run of pixels at a time.
+#include "warp/sweep.h"
+
+#include <vector>
+
+#include "common/lanes.h"
+#include "pixel/program.h"
+#include "warp/domain.h"
+#include "warp/reduce.h"
+#include "warp/sampler.h"
+
+namespace visionops {
+namespace VISIONOPS_ISA {
+namespace {
+
+void store(const float* __restrict colours, int count, uint8_t* __restrict out) {
+  if (count == RUN)
+    for (int i = 0; i < RUN; ++i) out[i] = byte_of(colours[i] * 255.0f);
+  else
+    for (int i = 0; i < count; ++i) out[i] = byte_of(colours[i] * 255.0f);
+}
+
+void store(const float* __restrict colours, int count, float* __restrict out) {
+  if (count == RUN)
+    std::memcpy(out, colours, sizeof(float) * RUN);
+  else
+    for (int i = 0; i < count; ++i) out[i] = colours[i];
+}
+
+// The part of a row inside all domains, and what each domain leaves of it to its fill.
+struct Row {
+  struct Piece {
+    int domain;
+    Span span;
+  };
+  Span inside;
+  std::vector<Piece> left;
+
+  void set(const double* planes, int domains, int width, int row) {
+    left.clear();
+    inside = inside_domains(planes, domains, width, row,
+                            [&](int domain, Span span) { left.push_back({domain, span}); });
+  }
+};
+
+// Runs a pass on rows: `sampler` makes the colours of a run, everything after is the same for all sources.
+template <class T>
+class Sweeper {
+ public:
+  Sweeper(const Sweep& job, const Pass& pass, Sampler<T>& sampler, const float* fills)
+      : job_(job), pass_(pass), sampler_(sampler), fills_(fills), colours_(static_cast<size_t>(job.channels) * RUN) {}
+
+  void sweep(int begin, int end) {
+    const int width = job_.geometry.width;
+    const double* const planes = pass_.from ? nullptr : job_.geometry.planes_of(pass_.sample);
+    Row rows[BAND];
+    for (int top = begin; top < end; top += BAND) {
+      const int bottom = std::min(top + BAND, end);
+      for (int row = top; row < bottom; ++row)
+        rows[row - top].set(planes, planes ? job_.geometry.domains : 0, width, row);
+      static_assert(SUM_ROWS % BAND == 0);
+      double sum = 0;
+      for (int column = 0; column < width; column += RUN)
+        for (int row = top; row < bottom; ++row) sum += sweep_run(make_run(row, column, width), rows[row - top]);
+      if (pass_.sums) {
+        double& total = pass_.sums[top / SUM_ROWS];
+        total = top % SUM_ROWS ? total + sum : sum;
+      }
+    }
+  }
+
+ private:
+  // Returns the sum of the luma if the pass wants it.
+  double sweep_run(const Run& run, const Row& row) {
+    const int channels = job_.channels;
+    const Tile tile{colours_.data(), channels, run.row, run.column};
+    if (row.inside.begin < run.column + run.count && row.inside.end > run.column) sampler_.sample(run, tile.colours);
+    for (const Row::Piece& piece : row.left) {
+      const int from = std::max(piece.span.begin - run.column, 0);
+      const int to = std::min(piece.span.end - run.column, run.count);
+      for (int c = 0; c < channels; ++c)
+        for (int i = from; i < to; ++i) tile.channel(c)[i] = fills_[piece.domain * channels + c];
+    }
+    for (int step = pass_.first; step < pass_.last; ++step)
+      run_step(tile, job_.code(pass_.sample, step), job_.params_of(pass_.sample, step), pass_.mean);
+    if (pass_.to)
+      store_run(tile, run, pass_.to);
+    else if (job_.out_dtype == Dtype::float32)
+      store_run(tile, run, reinterpret_cast<float*>(job_.outputs[pass_.sample]));
+    else
+      store_run(tile, run, reinterpret_cast<uint8_t*>(job_.outputs[pass_.sample]));
+    return pass_.sums ? sum_luma(tile, run.count) : 0;
+  }
+
+  template <class Out>
+  void store_run(const Tile& tile, const Run& run, Out* out) const {
+    const int64_t width = job_.geometry.width, plane = job_.geometry.height * width;
+    for (int c = 0; c < job_.channels; ++c)
+      store(tile.channel(c), run.count, out + c * plane + run.row * width + run.column);
+  }
+
+  const Sweep& job_;
+  const Pass& pass_;
+  Sampler<T>& sampler_;
+  const float* const fills_;
+  Aligned colours_;
+};
+
+template <class T>
+void sweep_source(const Sweep& job, const Pass& pass, int begin, int end) {
+  const Source& source = job.sources[pass.sample];
+  const float unit = std::is_same_v<T, uint8_t> ? 1.0f / 255 : 1.0f;
+  const View<T> view{reinterpret_cast<const T*>(source.address), static_cast<int>(source.height),
+                     static_cast<int>(source.width), 0, 0, source.channel_stride, source.row_stride,
+                     source.column_stride, unit};
+  std::vector<float> fills;
+  const double one = std::is_same_v<T, uint8_t> ? 1.0 / 255 : 1.0;
+  for (int c = 0; c < job.channels; ++c) fills.push_back(job.fill ? static_cast<float>(job.fill[c] * one) : 0);
+  for (int i = 0; i < job.geometry.domains * job.channels; ++i) fills.push_back(static_cast<float>(job.fills[i] * one));
+  const float* const fill = fills.data();
+
+  const double* matrix = job.geometry.matrix_of(pass.sample);
+  const float* const map = job.geometry.map_of(pass.sample);
+  const int level_y = job.levels ? job.levels[2 * pass.sample] : 0;
+  const int level_x = job.levels ? job.levels[2 * pass.sample + 1] : 0;
+  const int factors[2] = {1 << level_x, 1 << level_y};
+  if ((!level_x && !level_y) || (!matrix && !map)) {
+    Sampler<T> sampler(job, view, matrix, map, factors, fill);
+    return Sweeper<T>(job, pass, sampler, fill + job.channels).sweep(begin, end);
+  }
+  double reduced[9];
+  if (matrix) {
+    for (int i = 0; i < 2; ++i)
+      for (int j = 0; j < 3; ++j)
+        reduced[3 * i + j] = matrix[3 * i + j] / factors[i] + (0.5 / factors[i] - 0.5) * matrix[6 + j];
+    std::copy(matrix + 6, matrix + 9, reduced + 6);
+    matrix = reduced;
+  }
+  const int height = (view.height + factors[1] - 1) / factors[1], width = (view.width + factors[0] - 1) / factors[0];
+  const Box box = region_read(matrix, map, factors, job.geometry.width, begin, end, height, width, job.border);
+  std::unique_ptr<float[]> scratch;
+  // Sixteen bits hold the sum of 256 bytes.
+  using Wide = std::conditional_t<std::is_same_v<T, uint8_t>, uint32_t, float>;
+  using Narrow = std::conditional_t<std::is_same_v<T, uint8_t>, uint16_t, float>;
+  const View<float> small = level_y <= 8 ? reduce<T, Narrow>(view, job.channels, level_y, level_x, box, scratch)
+                                         : reduce<T, Wide>(view, job.channels, level_y, level_x, box, scratch);
+  Sampler<float> sampler(job, small, matrix, map, factors, fill);
+  Sweeper<float>(job, pass, sampler, fill + job.channels).sweep(begin, end);
+}
+
+}  // namespace
+
+void sweep_rows(const Sweep& job, const Pass& pass, int begin, int end) {
+  if (pass.from) {
+    const int64_t width = job.geometry.width, plane = job.geometry.height * width;
+    const View<float> view{pass.from, job.geometry.height, job.geometry.width, 0, 0, plane, width, 1, 1.0f};
+    const int factors[2] = {1, 1};
+    Sampler<float> sampler(job, view, nullptr, nullptr, factors, nullptr);
+    Sweeper<float>(job, pass, sampler, nullptr).sweep(begin, end);
+  } else if (job.dtype == Dtype::uint8) {
+    sweep_source<uint8_t>(job, pass, begin, end);
+  } else {
+    sweep_source<float>(job, pass, begin, end);
+  }
+}
+
+}  // namespace VISIONOPS_ISA
+}  // namespace visionops

@@ -1,0 +1,45 @@
+// Sources as the samplers see them, and indices brought into them.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "warp/sweep.h"
+
+namespace visionops {
+namespace VISIONOPS_ISA {
+
+// A source as the samplers see it. A part of a (reduced) image may stand for it: rows from `top`, columns from `left`.
+template <class T>
+struct View {
+  const T* data;
+  int height, width;
+  int top, left;
+  int64_t channel_stride, row_stride, column_stride;
+  float unit;  // what a 1 in memory is worth
+
+  int32_t offset(int32_t x, int32_t y) const {
+    return (y - top) * static_cast<int32_t>(row_stride) + (x - left) * static_cast<int32_t>(column_stride);
+  }
+};
+
+// Returns an index brought into [0, n): as `fold` of definition.py.
+inline int32_t fold(int32_t i, int32_t n, Border border) {
+  if (border == Border::circular) {
+    const int32_t r = i % n;
+    return r < 0 ? r + n : r;
+  }
+  if (border == Border::reflect) {
+    const int32_t period = std::max(2 * n - 2, 1);
+    int32_t r = i % period;
+    r = r < 0 ? r + period : r;
+    return std::min(std::min(r, period - r), n - 1);
+  }
+  return i < 0 ? 0 : i < n ? i : n - 1;
+}
+
+// A tap of weight zero is not read: it may be a NaN or infinite.
+inline float weigh(float weight, float value) { return weight != 0 ? weight * value : 0.0f; }
+
+}  // namespace VISIONOPS_ISA
+}  // namespace visionops
