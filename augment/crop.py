@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from visionops.errors import mistake
-from visionops.pipeline.distributions import as_distribution, uniforms_like
+from visionops.pipeline.distributions import as_distribution, bound_values, uniforms_like
 from visionops.pipeline.matrix import Matrix, translation
 from visionops.pipeline.numbers import Size, beside, every, exp, floor, maximum, minimum, sqrt, where
 from visionops.pipeline.steps import Geometric, Values
@@ -56,6 +56,8 @@ class RandomResizedCrop(_Window):
         self, size: int | Sequence[int], scale: Any = (0.08, 1.0), ratio: Any = (3 / 4, 4 / 3), *, p: float = 1.0
     ) -> None:
         super().__init__(p=p, scale=scale)
+        if (bounds := bound_values(self.drawn["scale"])) and bounds[0] <= 0:
+            raise mistake("RandomResizedCrop", "scale", "above 0", scale)
         self.fixed_size = check_size("RandomResizedCrop", size)
         self.low, self.high = _positive_range("ratio", ratio)
         self.scale = as_distribution("RandomResizedCrop", "scale", scale)

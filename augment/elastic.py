@@ -2,7 +2,7 @@
 
 White normal noise at the knots of a cubic B-spline. With knots sqrt(3) sigma apart the spline's kernel has exactly
 the standard deviation sigma, so the field looks like noise smoothed by that Gaussian, at the cost of two small
-matrix products. The field's gradient is bounded by differences of the knots, and kept under 0.9: it never folds.
+matrix products. Where its gradient would pass 0.9 the whole field is scaled down: it never folds.
 
 Source: Simard, Steinkraus and Platt, Best practices for convolutional neural networks (2003).
 """
@@ -65,10 +65,16 @@ class Elastic(Deform):
         alpha = values["alpha"]
         alpha = torch.as_tensor(alpha, dtype=torch.float32, device=like.device) if not isinstance(alpha, Tensor) else alpha
         knots = knots * (alpha.reshape(-1, 1, 1, 1).float() / SPREAD**2)
-        # |du/dx| + |du/dy| is at most the largest knot difference along x plus the largest along y, by the spacing.
-        steepest = sum(knots.diff(dim=d).abs().amax((1, 2, 3), keepdim=True) for d in (2, 3)) / self.spacing
-        knots = knots * (STEEPEST / steepest.clamp(min=STEEPEST))
-        return by.to(like.device) @ knots @ bx.to(like.device).T
+        field = by.to(like.device) @ knots @ bx.to(like.device).T
+        steepest = _steepest(field.expand(-1, -1, max(h, 2), max(w, 2)))  # one row of pixels is one that repeats
+        return field * (STEEPEST / steepest.clamp(min=STEEPEST))
+
+
+def _steepest(field: Tensor) -> Tensor:
+    """Returns the largest |du/dx| + |du/dy| of each field (b, 2, h, w), read bilinearly, as (b, 1, 1, 1)."""
+    dx, dy = field.diff(dim=3).abs(), field.diff(dim=2).abs()
+    cells = torch.maximum(dx[:, :, 1:], dx[:, :, :-1]) + torch.maximum(dy[..., 1:], dy[..., :-1])
+    return cells.amax((1, 2, 3), keepdim=True)
 
 
 def _spline(n: int, spacing: float) -> Tensor:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from visionops.pipeline.distributions import Choice
+from visionops.errors import mistake
+from visionops.pipeline.distributions import Choice, PerSample
 from visionops.pipeline.matrix import Matrix
 from visionops.pipeline.numbers import Size, where
 from visionops.pipeline.steps import Geometric, Values
@@ -49,6 +50,10 @@ class Rotate90(Geometric):
 
     def __init__(self, turns: Any = None, *, p: float = 1.0) -> None:
         super().__init__(p=p, turns=Choice([0, 1, 2, 3]) if turns is None else turns)
+        drawn = self.drawn["turns"]
+        values = drawn.values if isinstance(drawn, Choice | PerSample) else [getattr(drawn, "value", 0.5)]
+        if any(v % 1 for v in values):
+            raise mistake("Rotate90", "turns", "a whole number, a Choice of them or a tensor", turns)
 
     def sample(self, uniforms: Any, size: Size) -> dict[str, Any]:
         return {"turns": super().sample(uniforms, size)["turns"] % 4}

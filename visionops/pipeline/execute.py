@@ -129,9 +129,8 @@ def _warp(
     first = images if isinstance(images, Tensor) else images[0]
     target = None if out is None else out((len(images), first.shape[-3], *size), dtype)
     scale = 255.0 if first.dtype == torch.uint8 else 1.0
-    if scale != 1 and max(fill) > 1:
-        raise mistake("Pipeline", "fill", "in [0, 1], a fraction of white", fill, "255 is 1.0.")
-    fills = [_scaled(fill if d.fill is None else d.fill, scale) for d in motion.legs[0].domains]
+    channels = first.shape[-3]
+    fills = [_scaled(fill if d.fill is None else d.fill, scale, channels) for d in motion.legs[0].domains]
     reduced = levels(motion) if antialias and interpolation != "nearest" else None
     if reduced is not None and len(reduced) != len(images):
         reduced = np.broadcast_to(reduced, (len(images), 2))
@@ -140,7 +139,7 @@ def _warp(
         fill = next((d.fill for leg in motion.legs for d in leg.domains if d.fill is not None), fill)
     return warp(
         images, matrix, size, coordinates=dense, interpolation=interpolation, border=motion.border,
-        fill=_scaled(fill, scale), planes=planes(motion.legs[0].domains), fills=fills, levels=reduced,
+        fill=_scaled(fill, scale, channels), planes=planes(motion.legs[0].domains), fills=fills, levels=reduced,
         program=program, dtype=dtype, out=target,
     )  # fmt: skip
 
@@ -149,6 +148,8 @@ def warp_mask(masks: Images, motion: Motion, fill: float) -> Tensor:
     """Returns masks resampled once, nearest, in their own dtype."""
     size = one_size(motion)
     first = masks if isinstance(masks, Tensor) else masks[0]
+    if fill and not first.dtype.is_floating_point and torch.tensor(fill, dtype=torch.float64).to(first.dtype) != fill:
+        raise mistake("Pipeline", "fill", f"a value of a {first.dtype} mask", fill)
     matrix, dense = _where(motion, size, first)
     domains = motion.legs[0].domains
     return warp(
@@ -179,7 +180,11 @@ def one_size(motion: Motion) -> tuple[int, int]:
     return size
 
 
-def _scaled(fill: tuple[float, ...], scale: float) -> float | list[float]:
+def _scaled(fill: tuple[float, ...], scale: float, channels: int) -> float | list[float]:
+    if len(fill) not in (1, channels):
+        raise mistake("Pipeline", "fill", f"a number or {channels} of them, one for each channel", fill)
+    if scale != 1 and max(fill) > 1:
+        raise mistake("Pipeline", "fill", "in [0, 1], a fraction of white", fill, "255 is 1.0.")
     return fill[0] * scale if len(fill) == 1 else [f * scale for f in fill]
 
 

@@ -48,7 +48,7 @@ def invert(pipeline: Pipeline, drawn: Drawn, targets: Mapping[str, Any], kinds: 
 
 
 def _motion(pipeline: Pipeline, drawn: Drawn, like: Tensor) -> Motion:
-    return pipeline._motion(pipeline._all_moves(), drawn, drawn.size, like)
+    return pipeline._motion(pipeline.plan.moves, drawn, drawn.size, like)
 
 
 def _turned(motion: Motion) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .numbers import Number, Size, sqrt, where
+from .numbers import Number, Size, are_scalars, sqrt, where
 
 Matrix = tuple[Any, ...] | Tensor
 
@@ -74,7 +74,7 @@ def _reciprocal(x: Number) -> Any:
 
 def settle(m: Matrix) -> Matrix:
     """Returns a matrix whose numbers may be tensors as one tensor (b, 3, 3); a host matrix as it is."""
-    if isinstance(m, Tensor) or not any(isinstance(v, Tensor) for v in m):
+    if isinstance(m, Tensor) or are_scalars(m) or not any(isinstance(v, Tensor) for v in m):
         return m
     stacked = stack(m)
     assert isinstance(stacked, Tensor)
@@ -123,15 +123,14 @@ def stack(m: Matrix, like: Tensor | None = None) -> np.ndarray | Tensor:
     if isinstance(m, Tensor):
         return m
     nine = _nine(m)
+    if like is None and are_scalars(nine):
+        return np.array(nine, np.float64).reshape(1, 3, 3)
     tensors = [v for v in nine if isinstance(v, Tensor)]
     if tensors or like is not None:
         like = tensors[0] if like is None else like
         entries = [v if isinstance(v, Tensor) else torch.as_tensor(v, dtype=like.dtype, device=like.device) for v in nine]
         return torch.stack(torch.broadcast_tensors(*entries), -1).reshape(-1, 3, 3)
-    batch = next((len(v) for v in nine if isinstance(v, np.ndarray)), None)
-    if batch is None:
-        return np.array(nine, np.float64).reshape(1, 3, 3)
-    out = np.empty((batch, 9))
+    out = np.empty((next(len(v) for v in nine if isinstance(v, np.ndarray)), 9))
     for i, v in enumerate(nine):
         out[:, i] = v
     return out.reshape(-1, 3, 3)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from torch import Tensor
 from ..kernels.warp import definition
 from . import matrix as mat
 from .matrix import IDENTITY, Matrix
-from .numbers import Size, beside, every, where
+from .numbers import Size, are_scalars, beside, every, where
 from .steps import Deform, Geometric, Values
 
 # How far beyond its edge a domain reaches, pixels: the rounding of a composed position must not decide. In float32
@@ -30,8 +30,7 @@ EVERYWHERE = 1e9
 MAX_LEVEL = 12
 
 
-@dataclass(frozen=True)
-class Bound:
+class Bound(NamedTuple):
     """A geometric step with its values and, for each sample, whether it runs."""
 
     step: Geometric | Deform
@@ -39,8 +38,7 @@ class Bound:
     active: Any
 
 
-@dataclass(frozen=True)
-class Domain:
+class Domain(NamedTuple):
     """The rectangle (x0, y0, x1, y1), in pixel edges, that positions `matrix @ output` must stay in."""
 
     matrix: Matrix
@@ -136,10 +134,10 @@ def size_after(bound: Bound, size: Size) -> Size:
     if bound.active is False or isinstance(bound.step, Deform):
         return size
     after = bound.step.output_size(bound.values, size)
+    if after is size or are_scalars(after) and bound.active is True:
+        return after
     if any(isinstance(n, np.ndarray) and len(n) == 0 for n in after):
         return size  # no sample decides
-    if after is size or bound.active is True:
-        return after
     return where(bound.active, after[0], size[0]), where(bound.active, after[1], size[1])
 
 

@@ -7,7 +7,7 @@ bound gets its gradient, from the same lines.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 Number = float | np.ndarray | Tensor
+SCALARS = frozenset((float, int, bool))
 Size = tuple[Any, Any]  # (height, width): ints, or int arrays (b,) where the samples of a batch differ
 
 
@@ -46,7 +47,7 @@ def is_host(*values: Any) -> bool:
 
 def where(condition: Any, a: Any, b: Any) -> Any:
     """Returns `a` where the condition holds, else `b`."""
-    if isinstance(condition, bool | np.bool_):
+    if condition is True or condition is False:
         return a if condition else b
     tensor = next((v for v in (condition, a, b) if isinstance(v, Tensor)), None)
     if tensor is None:
@@ -74,11 +75,16 @@ def maximum(a: Any, b: Any) -> Any:
     return where(a > b, a, b)
 
 
+def are_scalars(values: Iterable[Any]) -> bool:
+    """Returns whether all values are plain Python numbers."""
+    return SCALARS.issuperset(map(type, values))
+
+
 def every(condition: Any) -> bool:
     """Returns whether a host condition holds for all samples; for a tensor False, so that nothing waits for a device."""
-    if isinstance(condition, Tensor):
-        return False
-    return condition if isinstance(condition, bool) else bool(np.all(condition))
+    if condition is True or condition is False:
+        return condition
+    return False if isinstance(condition, Tensor) else bool(np.all(condition))
 
 
 def beside(size: Size, values: Mapping[str, Any]) -> Size:
@@ -94,13 +100,13 @@ def beside(size: Size, values: Mapping[str, Any]) -> Size:
 
 def row(*values: Number) -> Any:
     """Returns numbers as parameters of an instruction: a tuple of floats, or an array or tensor (b, k)."""
+    if are_scalars(values):
+        return values
     tensors = [v for v in values if isinstance(v, Tensor)]
     if tensors:
         like = tensors[0]
         return torch.stack(torch.broadcast_tensors(*(_as_tensor(v, like) for v in values)), -1).reshape(-1, len(values))
-    if any(isinstance(v, np.ndarray) for v in values):
-        return np.stack(np.broadcast_arrays(*values), -1).astype(np.float32).reshape(-1, len(values))
-    return values
+    return np.stack(np.broadcast_arrays(*values), -1).astype(np.float32).reshape(-1, len(values))
 
 
 def _as_tensor(value: Number, like: Tensor) -> Tensor:

@@ -18,11 +18,14 @@ from .invert import invert
 from .motion import Motion, compose, size_after, uniform_size
 from .numbers import Size
 from .params import Drawn, counts, draw, from_plain, to_plain
-from .plan import Pass, explain, make_plan
+from .plan import Pass, Stretch, explain, make_plan
 from .random import fresh_index
 from .state import State, read_list, read_one
 from .steps import Deform, Geometric, Mix, Step, check_fill
 from .targets import BOX_FORMATS, KINDS, from_xyxy, kinds_of, to_xyxy, write_image
+
+# The kinds of targets that need the motion of the pixels.
+FOLLOWERS = frozenset(("mask", "boxes", "keypoints", "intrinsics"))
 
 MakeTensor = Callable[[tuple[int, ...], torch.dtype], Tensor]
 
@@ -211,7 +214,7 @@ class Pipeline(nn.Module):
             ValueError: if a step deforms; that has no matrix.
         """
         drawn = from_plain(self.plan, params)
-        motion = self._motion(self._all_moves(), drawn, drawn.size, torch.empty(0))
+        motion = self._motion(self.plan.moves, drawn, drawn.size, torch.empty(0))
         if not motion.is_matrix:
             raise mistake("matrix", "pipeline", "without a deformation", "one", "A dense map has no matrix.")
         stacked = mat.stack(mat.inverse(motion.legs[0].matrix))
@@ -298,32 +301,31 @@ class Pipeline(nn.Module):
                           "Draw with sample(image shapes).")  # fmt: skip
 
     def _run(self, state: State, drawn: Drawn, out: MakeTensor | None = None) -> State:
-        stretches = list(self.plan.stretches())
-        self._refuse_mixed(state, drawn, stretches)
-        size = state.size
-        for k, (passes, mix) in enumerate(stretches):
-            last = k + 1 == len(stretches)
-            target = out if last else None
-            if isinstance(size[0], np.ndarray) and not self._fits_batch(passes, drawn, size):  # type: ignore[index]
-                parts = [self._advance(state.one(i), passes, drawn.one(i), last, None) for i in range(state.count)]
+        stretches = self.plan.stretches
+        if len(stretches) > 1:
+            self._refuse_mixed(state)
+        for stretch in stretches:
+            last = stretch is stretches[-1]
+            size = state.size
+            assert size is not None
+            if isinstance(size[0], np.ndarray) and not self._fits_batch(stretch.passes, drawn, size):
+                parts = [self._advance(state.one(i), stretch, drawn.one(i), last, None) for i in range(state.count)]
                 state = state.joined(parts)
             else:
-                state = self._advance(replace(state, size=size), passes, drawn, last, target)
-            size = state.size = _size_of(state)
-            if mix is not None and mix.mix is not None:
-                self._mix(state, mix.mix, drawn)
+                state = self._advance(state, stretch, drawn, last, out if last else None)
+            state.size = _size_of(state)
+            if stretch.mix is not None:
+                self._mix(state, stretch.mix, drawn)
         return state
 
     def _advance(
-        self, state: State, passes: Sequence[Pass], drawn: Drawn, last: bool, out: MakeTensor | None
+        self, state: State, stretch: Stretch, drawn: Drawn, last: bool, out: MakeTensor | None
     ) -> State:
-        """Returns the state after the passes: every target moved once."""
-        moves = [i for one in passes for i in one.geometric]
-        state = replace(state, images=dict(state.images), rows=dict(state.rows), others=dict(state.others), kept={})
+        """Returns the state, changed in place, after the passes of a stretch: every target moved once."""
+        moves = stretch.moves
         motion: Motion | None = None
-        labelled = state.rows or any(k in ("mask", "intrinsics") for k in state.kinds.values())
         assert state.size is not None
-        if labelled:
+        if not FOLLOWERS.isdisjoint(state.kinds.values()):
             motion = self._motion(moves, drawn, state.size, state.like)
         for name, images in state.images.items():
             if state.kinds[name] == "mask":
@@ -335,7 +337,7 @@ class Pipeline(nn.Module):
             if dtype == torch.uint8 and (self.plan.to_float or not last):
                 dtype = torch.float32
             state.images[name] = run_passes(
-                self.plan, passes, drawn, images, state.size, dtype=dtype,
+                self.plan, stretch.passes, drawn, images, state.size, dtype=dtype,
                 interpolation=self.interpolation, antialias=self.antialias,
                 fill=self.fill.get(name) or self.fill.get("image") or (0.0,), out=out,
             )  # fmt: skip
@@ -350,9 +352,6 @@ class Pipeline(nn.Module):
 
     def _motion(self, moves: Sequence[int], drawn: Drawn, size: Size, like: Tensor) -> Motion:
         return compose(bind(self.plan, drawn, moves), size, like)
-
-    def _all_moves(self) -> list[int]:
-        return [i for one in self.plan.passes for i in one.geometric]
 
     def _fits_batch(self, passes: Sequence[Pass], drawn: Drawn, size: Size) -> bool:
         """Returns whether images of different sizes can enter as one batch: the first pass makes one size of them."""
@@ -390,11 +389,11 @@ class Pipeline(nn.Module):
             state.rows[name] = replace(rows, values=values.to(rows.dtype))
             state.kept[name] = keep
 
-    def _refuse_mixed(self, state: State, drawn: Drawn, stretches: Sequence[tuple[list[Pass], Pass | None]]) -> None:
-        mixes = [self.plan.nodes[mix.mix].step for _, mix in stretches if mix is not None and mix.mix is not None]
-        if not mixes:
-            return
-        name = type(mixes[0]).__name__
+    def _refuse_mixed(self, state: State) -> None:
+        """Raises where a batch step cannot take the targets."""
+        mix = self.plan.stretches[0].mix
+        assert mix is not None
+        name = type(self.plan.nodes[mix].step).__name__
         if state.form == "single":
             raise mistake(name, "input", "a batch", "one sample", "Use collate_fn=pipe.collate, or pass batch tensors.")
         for kind in ("boxes", "keypoints", "intrinsics"):

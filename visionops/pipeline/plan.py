@@ -7,7 +7,8 @@ border other than fill (a reflection of a reflection is not one), unless it come
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .steps import Barrier, Color, Deform, Geometric, Group, Local, Mix, Step
@@ -36,27 +37,45 @@ class Pass:
 
 
 @dataclass(frozen=True)
+class Stretch:
+    """Passes that labels follow in one motion, and the node of the batch step after them."""
+
+    passes: tuple[Pass, ...]
+    mix: int | None
+
+    @functools.cached_property
+    def moves(self) -> tuple[int, ...]:
+        return tuple(i for one in self.passes for i in one.geometric)
+
+
+@dataclass(frozen=True)
 class Plan:
     """The passes of a chain, and the stretches between batch steps that labels follow in one motion each."""
 
     nodes: tuple[Node, ...]
     passes: tuple[Pass, ...]
 
-    @property
+    @functools.cached_property
     def to_float(self) -> bool:
         """Whether integers leave as floats."""
         return any(isinstance(n.step, Color) and n.step.to_float for n in self.nodes)
 
-    def stretches(self) -> Iterator[tuple[list[Pass], Pass | None]]:
-        """Yields the passes between batch steps, each with the batch step that follows, or None at the end."""
-        current: list[Pass] = []
+    @functools.cached_property
+    def stretches(self) -> tuple[Stretch, ...]:
+        """The passes between batch steps, each with the batch step that follows, if any."""
+        found, current = [], []
         for one in self.passes:
-            if one.mix is not None:
-                yield current, one
-                current = []
-            else:
+            if one.mix is None:
                 current.append(one)
-        yield current, None
+            else:
+                found.append(Stretch(tuple(current), one.mix))
+                current = []
+        return (*found, Stretch(tuple(current), None))
+
+    @functools.cached_property
+    def moves(self) -> tuple[int, ...]:
+        """The nodes of all geometric steps."""
+        return tuple(i for one in self.passes for i in one.geometric)
 
 
 def number(steps: Sequence[Step], parent: int | None = None, start: int = 0) -> list[Node]:
@@ -115,9 +134,9 @@ def explain(plan: Plan) -> str:
     lines = [" | ".join(titles)]
     for i, (one, title) in enumerate(zip(plan.passes, titles, strict=True)):
         lines.append(f"  {i + 1}. {title}: {' > '.join(_gated(plan, n) for n in _members(one))}")
-    moves = [n for one in plan.passes for n in one.geometric]
+    moves = plan.moves
     if moves:
-        motions = sum(any(p.geometric for p in stretch) for stretch, _ in plan.stretches())
+        motions = sum(bool(stretch.moves) for stretch in plan.stretches)
         lines.append(f"  labels follow {'one motion' if motions == 1 else f'{motions} motions'}"
                      f" composed of {len(moves)} step{'s' * (len(moves) > 1)}")  # fmt: skip
     return "\n".join(lines)

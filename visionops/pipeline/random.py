@@ -32,4 +32,4 @@ def uniforms(seed: int, epoch: int, index: np.ndarray, view: int, counts: np.nda
 
 def fresh_index(batch: int) -> np.ndarray:
     """Returns indices (b,) drawn from torch's generator, which a DataLoader seeds differently in each worker."""
-    return torch.randint(2**62, (batch,)).numpy()
+    return torch.empty(batch, dtype=torch.int64).random_(2**62).numpy()
