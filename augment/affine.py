@@ -1,8 +1,8 @@
 """Rotation and the affine map.
 
-    Affine = T(c + t) R Shear S T(-c)        c = ((W - 1) / 2, (H - 1) / 2)
-    R = [cos a, sin a; -sin a, cos a]        counter-clockwise as seen on the screen, whose y points down
-    Shear = [1, tan x; tan y, 1]
+Affine = T(c + t) R Shear S T(-c)        c = ((W - 1) / 2, (H - 1) / 2)
+R = [cos a, sin a; -sin a, cos a]        counter-clockwise as seen on the screen, whose y points down
+Shear = [1, tan x; tan y, 1]
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Affine(Geometric):
         tx, ty = _axes(translate) or (translate, translate)
         sx, sy = _axes(scale) or (scale, None)
         kx, ky = _axes(shear) or (shear, 0.0)
-        drawn = {"angle": rotate, "translate_x": tx, "translate_y": ty, "scale_x": sx, "shear_x": kx, "shear_y": ky}
+        drawn = {"rotate": rotate, "translate_x": tx, "translate_y": ty, "scale_x": sx, "shear_x": kx, "shear_y": ky}
         if sy is not None:
             drawn["scale_y"] = sy
         super().__init__(p=p, border=border, fill=fill, **drawn)
@@ -63,7 +63,7 @@ class Affine(Geometric):
         cx, cy = centre(size)
         sx = values["scale_x"]
         sy = values.get("scale_y", sx)
-        c, s = _turn(values["angle"])
+        c, s = _turn(values["rotate"])
         kx, ky = tan(values["shear_x"] * (math.pi / 180)), tan(values["shear_y"] * (math.pi / 180))
         # R Shear S, written out.
         a, b = (c + s * ky) * sx, (c * kx + s) * sy
@@ -85,11 +85,11 @@ class Rotate(Geometric):
     def __init__(
         self, degrees: Any = (-180.0, 180.0), *, border: Border = "constant", fill: Any = None, p: float = 1.0
     ) -> None:
-        super().__init__(p=p, border=border, fill=fill, angle=degrees)
+        super().__init__(p=p, border=border, fill=fill, degrees=degrees)
 
     def matrix(self, values: Values, size: Size) -> Matrix:
         x, y = centre(size)
-        c, s = _turn(values["angle"])
+        c, s = _turn(values["degrees"])
         return product(translation(x, y), product((c, s, 0.0, -s, c, 0.0), translation(-x, -y)))
 
 
@@ -100,6 +100,10 @@ def _turn(degrees: Number) -> tuple[Number, Number]:
 
 def _axes(value: Any) -> tuple[Any, Any] | None:
     """Returns the values of x and y where an argument gives both, as pairs or as distributions."""
-    if isinstance(value, list | tuple) and len(value) == 2 and all(isinstance(v, list | tuple | Distribution) for v in value):
+    if (
+        isinstance(value, list | tuple)
+        and len(value) == 2
+        and all(isinstance(v, list | tuple | Distribution) for v in value)
+    ):
         return value[0], value[1]
     return None

@@ -114,8 +114,10 @@ class RandomCrop(_Window):
         self.fixed_size = check_size("RandomCrop", size)
 
     def sample(self, uniforms: Sequence[Any], size: Size) -> dict[str, Any]:
-        return {"left": _place(uniforms[0], size[1], self.fixed_size[1]),
-                "top": _place(uniforms[1], size[0], self.fixed_size[0])}  # fmt: skip
+        return {
+            "left": _place(uniforms[0], size[1], self.fixed_size[1]),
+            "top": _place(uniforms[1], size[0], self.fixed_size[0]),
+        }
 
     def window(self, values: Values, size: Size) -> tuple[Any, Any, Any, Any]:
         left, top = values["left"], values["top"]
@@ -155,9 +157,10 @@ class Crop(RandomCrop):
     """
 
     def __init__(self, box: Sequence[int], *, fill: Any = None, p: float = 1.0) -> None:
-        values = [int(v) for v in box] if len(box) == 4 else []
-        if not values or list(box) != values or values[2] <= values[0] or values[3] <= values[1]:
-            raise mistake("Crop", "box", "whole pixels (x0, y0, x1, y1) with x1 > x0 and y1 > y0", tuple(box))
+        values = list(box) if isinstance(box, list | tuple) else []
+        whole = len(values) == 4 and all(isinstance(v, int) for v in values)
+        if not whole or values[2] <= values[0] or values[3] <= values[1]:
+            raise mistake("Crop", "box", "whole pixels (x0, y0, x1, y1) with x1 > x0 and y1 > y0", box)
         super().__init__((values[3] - values[1], values[2] - values[0]), fill=fill, p=p)
         self.left, self.top = float(values[0]), float(values[1])
 
@@ -186,8 +189,7 @@ def check_size(function: str, size: Any) -> tuple[int, int]:
 def _positive_range(name: str, value: Any) -> tuple[float, float]:
     if isinstance(value, int | float):
         value = (value, value)
-    if not isinstance(value, list | tuple) or len(value) != 2 or not 0 < value[0] <= value[1]:
+    numbers = isinstance(value, list | tuple) and all(isinstance(v, int | float) for v in value)
+    if not numbers or len(value) != 2 or not 0 < value[0] <= value[1]:
         raise mistake("RandomResizedCrop", name, "positive numbers (low, high)", value)
     return float(value[0]), float(value[1])
-
-

@@ -63,7 +63,9 @@ class Elastic(Deform):
         high, low = (torch.from_numpy(np.atleast_1d(half)).to(like.device) for half in key_halves(values["key"]))
         knots = normal_field(high, low, torch.Size((2, by.shape[1], bx.shape[1])))
         alpha = values["alpha"]
-        alpha = torch.as_tensor(alpha, dtype=torch.float32, device=like.device) if not isinstance(alpha, Tensor) else alpha
+        alpha = (
+            torch.as_tensor(alpha, dtype=torch.float32, device=like.device) if not isinstance(alpha, Tensor) else alpha
+        )
         knots = knots * (alpha.reshape(-1, 1, 1, 1).float() / SPREAD**2)
         field = by.to(like.device) @ knots @ bx.to(like.device).T
         steepest = _steepest(field.expand(-1, -1, max(h, 2), max(w, 2)))  # one row of pixels is one that repeats

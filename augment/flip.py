@@ -67,8 +67,9 @@ class Rotate90(Geometric):
         turns = values["turns"]
 
         def pick(*options: Any) -> Any:
-            return where(turns == 0, options[0],
-                         where(turns == 1, options[1], where(turns == 2, options[2], options[3])))  # fmt: skip
+            return where(
+                turns == 0, options[0], where(turns == 1, options[1], where(turns == 2, options[2], options[3]))
+            )
 
         c, s = pick(1.0, 0.0, -1.0, 0.0), pick(0.0, 1.0, 0.0, -1.0)
         return (c, s, pick(0.0, 0.0, right, bottom), -s, c, pick(0.0, right, bottom, 0.0))

@@ -180,7 +180,11 @@ class ColorJitter(Color):
         rows_ = np.arange(len(order))
         program = []
         for place in turn:
-            picked = table[torch.from_numpy(place), torch.from_numpy(rows_)] if isinstance(table, Tensor) else table[place, rows_]
+            picked = (
+                table[torch.from_numpy(place), torch.from_numpy(rows_)]
+                if isinstance(table, Tensor)
+                else table[place, rows_]
+            )
             program.append(Instruction(codes[place], picked))
         return program
 
@@ -192,7 +196,11 @@ def _stack(params: Sequence[Any], batch: int) -> Any:
     if tensors:
         padded = []
         for p in params:
-            t = p if isinstance(p, Tensor) else torch.as_tensor(np.asarray(p), dtype=tensors[0].dtype).to(tensors[0].device)
+            t = (
+                p
+                if isinstance(p, Tensor)
+                else torch.as_tensor(np.asarray(p), dtype=tensors[0].dtype).to(tensors[0].device)
+            )
             t = t.reshape(-1, t.shape[-1]).expand(batch, -1)
             padded.append(nn.functional.pad(t, (0, widest - t.shape[1])))
         return torch.stack(padded)
@@ -213,7 +221,12 @@ def _factor(function: str, name: str, value: Any, *, half_width: bool = False) -
         if value < 0:
             raise mistake(function, name, "at least 0", value)
         return Uniform(max(0.0, 1 - value), 1 + value)
-    if isinstance(value, list | tuple) and len(value) == 2 and all(isinstance(v, int | float) for v in value) and value[0] < 0:
+    if (
+        isinstance(value, list | tuple)
+        and len(value) == 2
+        and all(isinstance(v, int | float) for v in value)
+        and value[0] < 0
+    ):
         raise mistake(function, name, "a range of factors of at least 0", value)
     if isinstance(value, Distribution) and (bounds := bound_values(value)) and bounds[0] < 0:
         raise mistake(function, name, "a distribution of factors of at least 0", value)

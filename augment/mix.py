@@ -48,7 +48,11 @@ class _Mixed(Mix):
         if not label.is_floating_point():
             if self.num_classes is None:
                 raise mistake(name, "num_classes", "given where labels are integers", None)
-            if label.ndim != 1 or (label.device.type == "cpu" and label.numel() and not 0 <= int(label.min()) <= int(label.max()) < self.num_classes):
+            if label.ndim != 1 or (
+                label.device.type == "cpu"
+                and label.numel()
+                and not 0 <= int(label.min()) <= int(label.max()) < self.num_classes
+            ):
                 raise mistake(name, "label", f"(b,) integers under {self.num_classes}, or soft labels", label.tolist())
             label = torch.nn.functional.one_hot(label.long(), self.num_classes).float()
         elif label.ndim != 2:

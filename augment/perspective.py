@@ -60,8 +60,11 @@ class Perspective(Geometric):
             quad.append(((ix < 0) + ix * 0.5 * values[f"corner{i}_x"], (iy < 0) + iy * 0.5 * values[f"corner{i}_y"]))
         a, b, c, d, e, f, g, k = _square_to(quad)
         # Edges -> unit square -> quadrilateral -> edges; an edge at 0 is the centre coordinate -1/2.
-        rows = ((a * w - 0.5 * g, b * w - 0.5 * k, c * w - 0.5), (d * h - 0.5 * g, e * h - 0.5 * k, f * h - 0.5),
-                (g, k, 1.0))  # fmt: skip
+        rows = (
+            (a * w - 0.5 * g, b * w - 0.5 * k, c * w - 0.5),
+            (d * h - 0.5 * g, e * h - 0.5 * k, f * h - 0.5),
+            (g, k, 1.0),
+        )
         return tuple(v for p, q, r in rows for v in (p / w, q / h, 0.5 * p / w + 0.5 * q / h + r))
 
 

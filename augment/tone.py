@@ -128,8 +128,9 @@ class Normalize(Color):
         scale, shift = [], []
         for name in ("mean", "std"):
             if len(getattr(self, name)) not in (1, channels):
-                raise mistake("Normalize", name, f"a number or {channels} of them, one for each channel",
-                              getattr(self, name))  # fmt: skip
+                raise mistake(
+                    "Normalize", name, f"a number or {channels} of them, one for each channel", getattr(self, name)
+                )
         for i in range(channels):
             mean, std = (v[0] if len(v) == 1 else v[i] for v in (self.mean, self.std))
             scale.append(1 / std)

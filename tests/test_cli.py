@@ -159,7 +159,7 @@ class TestPreview:
             ("{", "photo.json must be JSON"),
             ('{"bboxes": []}', "must hold a mapping with the keys boxes, box_labels, keypoints, got ['bboxes']"),
             ('{"box_labels": ["a"]}', "box_labels must be one for each of 0 boxes, got 1"),
-            ('{"boxes": [[9, 0, 3, 4]]}', "boxes must be boxes with x2 >= x1"),
+            ('{"boxes": [[9, 0, 3, 4]]}', "boxes must be ordered, x2 >= x1"),
         ],
     )
     def test_bad_labels_name_their_file(self, folder, capsys, labels, says):

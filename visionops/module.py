@@ -22,8 +22,11 @@ class OperatorModule(nn.Module):
         for key in options:
             if key not in known:
                 raise TypeError(f"{name}: argument {key!r} is unknown. It takes {', '.join(known)}.")
-        required = [p.name for p in signature.parameters.values()
-                    if p.kind is p.KEYWORD_ONLY and p.default is p.empty and p.name not in options]  # fmt: skip
+        required = [
+            p.name
+            for p in signature.parameters.values()
+            if p.kind is p.KEYWORD_ONLY and p.default is p.empty and p.name not in options
+        ]
         if required:
             raise TypeError(f"{name}: argument {required[0]!r} is missing. It takes {', '.join(known)}.")
         self.option_names = tuple(options)

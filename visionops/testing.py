@@ -37,7 +37,7 @@ PACKAGES = (
 )
 
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-5, torch.float16: 4e-3, torch.bfloat16: 3e-2, torch.uint8: 1.0}
-"""How far two ways to compute one value in [0, 1] may differ, by dtype: some tens of roundings; uint8 one grey level."""
+"""How far two ways to compute a value in [0, 1] may differ, by dtype: some tens of roundings; uint8 one grey level."""
 
 ELSEWHERE = {
     "visionops.Pipeline": "tests/pipeline",
@@ -141,7 +141,7 @@ _CORNERS = tuple(f"corner{i}_{axis}" for i in range(4) for axis in "xy")
 STEPS: Mapping[str, StepCase] = {
     "Affine": StepCase(
         lambda: va.Affine((-20, 20), (-2, 2), (0.9, 1.2), (-8, 8)),
-        ("angle", "translate_x", "translate_y", "scale_x", "shear_x", "shear_y"),
+        ("rotate", "translate_x", "translate_y", "scale_x", "shear_x", "shear_y"),
     ),
     "Brightness": StepCase(va.Brightness, ("brightness",)),
     "CenterCrop": StepCase(lambda: va.CenterCrop((20, 22)), exact=True),
@@ -172,7 +172,7 @@ STEPS: Mapping[str, StepCase] = {
     ),
     "Rasterize": StepCase(va.Rasterize),
     "Resize": StepCase(lambda: va.Resize((20, 17))),
-    "Rotate": StepCase(lambda: va.Rotate((-30, 30)), ("angle",)),
+    "Rotate": StepCase(lambda: va.Rotate((-30, 30)), ("degrees",)),
     "Rotate90": StepCase(va.Rotate90, exact=True),
     "Saturation": StepCase(va.Saturation, ("saturation",)),
     "Sequential": StepCase(lambda: va.Sequential(va.Rotate((5, 10)), va.Invert(), p=0.5)),
@@ -260,8 +260,8 @@ def check_operator_transforms(case: Operator) -> None:
     """vmap over a new dimension and torch.func.grad work."""
     x = case.example(2, torch.float64)
     both = torch.stack([x, x * 0.9])
-    close(torch.vmap(case.call)(both), [torch.stack(p) for p in zip(*(_listed(case.call(b)) for b in both), strict=True)],
-          torch.float64, scale=1e3)  # fmt: skip
+    one_by_one = zip(*(_listed(case.call(b)) for b in both), strict=True)
+    close(torch.vmap(case.call)(both), [torch.stack(p) for p in one_by_one], torch.float64, scale=1e3)
 
     def total(t: Tensor) -> Tensor:
         return sum(o.sum() for o in _listed(case.call(t)))  # type: ignore[return-value]
@@ -323,7 +323,7 @@ def step_targets(case: StepCase, n: int, dtype: torch.dtype, size: tuple[int, in
 
 
 def check_step_arguments(case: StepCase) -> None:
-    """A misspelt argument raises with its name; what was built can be built again from its YAML and JSON, and pickles."""
+    """A misspelt argument raises with its name; a pipeline can be built again from its YAML and JSON, and pickles."""
     step = case.make()
     try:
         type(step)(mispelt=1)
@@ -332,7 +332,11 @@ def check_step_arguments(case: StepCase) -> None:
     else:
         raise AssertionError("an unknown argument was accepted")
     pipe = step_pipeline(case)
-    for again in (Pipeline.from_yaml(pipe.to_yaml()), Pipeline.from_json(pipe.to_json()), pickle.loads(pickle.dumps(pipe))):
+    for again in (
+        Pipeline.from_yaml(pipe.to_yaml()),
+        Pipeline.from_json(pipe.to_json()),
+        pickle.loads(pickle.dumps(pipe)),
+    ):
         assert repr(again) == repr(pipe)
         targets = step_targets(case, 2, torch.float32)
         assert torch.equal(again(**targets, index=[5, 6])["image"], pipe(**targets, index=[5, 6])["image"])
@@ -353,7 +357,10 @@ def check_step_batches(case: StepCase) -> None:
     targets = step_targets(case, 3, torch.uint8)
     together = pipe(**targets, index=[1, 2, 3])["image"]
     if isinstance(case.make(), Mix):
-        samples = [{"image": i, "label": y, "index": k} for i, y, k in zip(targets["image"], targets["label"], (1, 2, 3), strict=True)]
+        samples = [
+            {"image": i, "label": y, "index": k}
+            for i, y, k in zip(targets["image"], targets["label"], (1, 2, 3), strict=True)
+        ]
         assert torch.equal(pipe.collate(samples)["image"], together)
         return
     hwc = [image.permute(1, 2, 0).numpy() for image in targets["image"]]
@@ -371,7 +378,10 @@ def check_step_edges(case: StepCase) -> None:
     one = pipe(**step_targets(case, 2, torch.float32, (1, 1)), index=[0, 1])["image"]
     assert one.isfinite().all()
     if type(case.make()).__name__ != "Normalize":
-        grey = {**step_targets(case, 2, torch.float32), "image": noise_image(2, torch.float32, channels=1, size=(24, 24))}
+        grey = {
+            **step_targets(case, 2, torch.float32),
+            "image": noise_image(2, torch.float32, channels=1, size=(24, 24)),
+        }
         assert pipe(**grey)["image"].shape[1] == 1
     targets = step_targets(case, 2, torch.float32)
     view = targets["image"].flip(-1).transpose(-1, -2).contiguous().transpose(-1, -2).flip(-1)

@@ -1,6 +1,6 @@
 """Gaussian blur.
 
-    g[i] = exp(-i^2 / (2 sigma^2)) / sum_j exp(-j^2 / (2 sigma^2))        image * g along x * g along y
+g[i] = exp(-i^2 / (2 sigma^2)) / sum_j exp(-j^2 / (2 sigma^2))        image * g along x * g along y
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from ..errors import mistake
-from ..kernels import filter_separable
-from ..module import as_module
+from visionops.errors import mistake
+from visionops.kernels import filter_separable
+from visionops.module import as_module
 
 # Below this a Gaussian is a single tap: exp(-1 / (2 sigma^2)) is 0 in double precision.
 SIGMA_FLOOR = 1e-3
@@ -75,7 +75,9 @@ def gaussian_kernel1d(
     """
     if isinstance(sigma, Tensor):
         column = torch.atleast_1d(sigma)[:, None]
-        radius = _radius(float(sigma.detach().max()) if sigma.numel() else 0.0) if kernel_size is None else kernel_size // 2
+        radius = (
+            _radius(float(sigma.detach().max()) if sigma.numel() else 0.0) if kernel_size is None else kernel_size // 2
+        )
         at = torch.arange(-radius, radius + 1, device=sigma.device, dtype=sigma.dtype)
         weight = torch.exp(-(at**2) / (2 * column.clamp(min=SIGMA_FLOOR) ** 2))
         if kernel_size is None:
@@ -89,8 +91,9 @@ def gaussian_kernel1d(
     if not low >= 0:
         raise mistake("gaussian_blur", "sigma", "at least 0", low)
     radius = _radius(high) if kernel_size is None else kernel_size // 2
-    return np.array([_taps(s, radius, min(radius, _radius(s)) if kernel_size is None else radius) for s in rows]
-                    ).reshape(-1, 2 * radius + 1)  # fmt: skip
+    return np.array(
+        [_taps(s, radius, min(radius, _radius(s)) if kernel_size is None else radius) for s in rows]
+    ).reshape(-1, 2 * radius + 1)
 
 
 def _radius(sigma: float) -> int:

@@ -50,7 +50,7 @@ def active() -> bool:
 
 
 def may_run(*tensors: Tensor) -> bool:
-    """Returns whether a compiled kernel may take these: plain CPU tensors, outside gradients, transforms and compile."""
+    """Returns whether a compiled kernel may take these: CPU tensors, outside gradients, transforms and compile."""
     if module is None or not _enabled or torch.compiler.is_compiling():
         return False
     if torch._C._are_functorch_transforms_active() or torch.autograd.forward_ad._current_level >= 0:

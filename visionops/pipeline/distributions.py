@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..errors import mistake
+from visionops.errors import mistake
+
 from .numbers import Number, cos, exp, floor, log, sqrt
 
 
@@ -37,8 +38,13 @@ class Distribution(nn.Module):
             return value
         if isinstance(value, Tensor):
             if value.requires_grad or value.numel() != 1:
-                raise mistake(type(self).__name__, name, "a number or an nn.Parameter", "a non-leaf or larger tensor",
-                              "It would be a snapshot that training cannot reach; pass the nn.Parameter itself.")
+                raise mistake(
+                    type(self).__name__,
+                    name,
+                    "a number or an nn.Parameter",
+                    "a non-leaf or larger tensor",
+                    "It would be a snapshot that training cannot reach; pass the nn.Parameter itself.",
+                )
             value = value.item()
         if not isinstance(value, int | float | np.integer | np.floating) or not math.isfinite(value):
             raise mistake(type(self).__name__, name, "a finite number or an nn.Parameter", repr(value))
@@ -99,8 +105,13 @@ class PerSample(Distribution):
         if isinstance(values, nn.Parameter):
             self.values: Tensor = values
         elif values.requires_grad:
-            raise mistake("PerSample", "values", "an nn.Parameter or a tensor without gradient", "a non-leaf tensor",
-                          "It would be a stale snapshot; give it to pipe.apply as params instead.")
+            raise mistake(
+                "PerSample",
+                "values",
+                "an nn.Parameter or a tensor without gradient",
+                "a non-leaf tensor",
+                "It would be a stale snapshot; give it to pipe.apply as params instead.",
+            )
         else:
             self.register_buffer("values", values)
         self.learnable = True  # a tensor: it is computed with where it lives
@@ -224,22 +235,19 @@ def as_distribution(function: str, name: str, value: Any) -> Distribution:
             return Constant(value)
         if isinstance(value, Tensor):
             return Constant(value) if value.ndim == 0 else PerSample(value)
-        if isinstance(value, list | tuple):
-            if len(value) != 2:
-                raise mistake(function, name, "a number, a (low, high) pair or a distribution", value)
+        if isinstance(value, list | tuple) and len(value) == 2:
             return Uniform(*value)
         return Constant(value)
     except ValueError as error:
-        if str(error).startswith(f"{function}: "):
-            raise
-        raise ValueError(f"{function}: {name} is not a distribution. {error}") from None
+        rule = "a finite number, a (low, high) pair, a tensor (batch,) or a distribution"
+        raise mistake(function, name, rule, show(value), f"({error})") from None
 
 
 def bound_values(distribution: Distribution) -> list[float]:
     """Returns the smallest and largest number among fixed bounds, to check them; empty where they are learned."""
     if distribution.learnable or isinstance(distribution, Normal):
         return []
-    values = np.ravel([v for v in distribution.arguments.values()])
+    values = np.ravel(list(distribution.arguments.values()))
     if isinstance(distribution, Symmetric):
         values = np.array([-distribution.width, distribution.width])
     return [float(values.min()), float(values.max())]

@@ -1,4 +1,4 @@
-"""Runs the passes of a plan on images and masks. Everything here holds a batch: a tensor, or a list where sizes differ."""
+"""Runs the passes of a plan on images and masks, a batch at a time: a tensor, or a list where sizes differ."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import mistake
-from ..kernels import native, pixel, warp
-from ..kernels.pixel import Instruction, Op
-from ..kernels.pixel.op import from_unit, to_unit
-from ..kernels.pixel.program import tensors_of
+from visionops.errors import mistake
+from visionops.kernels import native, pixel, warp
+from visionops.kernels.pixel import Instruction, Op
+from visionops.kernels.pixel.op import from_unit, to_unit
+from visionops.kernels.pixel.program import tensors_of
+
 from . import matrix as mat
 from .motion import Bound, Motion, compose, coordinates, levels, planes, uniform_size
 from .numbers import Size
@@ -110,8 +111,13 @@ def as_batch(images: Images) -> Tensor:
         return images[0][None]
     shapes = {tuple(t.shape) for t in images}
     if len(shapes) != 1:
-        raise mistake("Pipeline", "images", "of one size where a batch is needed", sorted(shapes),
-                      "Begin with RandomResizedCrop, Resize or a crop.")  # fmt: skip
+        raise mistake(
+            "Pipeline",
+            "images",
+            "of one size where a batch is needed",
+            sorted(shapes),
+            "Begin with RandomResizedCrop, Resize or a crop.",
+        )
     return torch.stack(images)
 
 
@@ -138,10 +144,20 @@ def _warp(
     if not motion.is_matrix:
         fill = next((d.fill for leg in motion.legs for d in leg.domains if d.fill is not None), fill)
     return warp(
-        images, matrix, size, coordinates=dense, interpolation=interpolation, border=motion.border,
-        fill=_scaled(fill, scale, channels), planes=planes(motion.legs[0].domains), fills=fills, levels=reduced,
-        program=program, dtype=dtype, out=target,
-    )  # fmt: skip
+        images,
+        matrix,
+        size,
+        coordinates=dense,
+        interpolation=interpolation,
+        border=motion.border,
+        fill=_scaled(fill, scale, channels),
+        planes=planes(motion.legs[0].domains),
+        fills=fills,
+        levels=reduced,
+        program=program,
+        dtype=dtype,
+        out=target,
+    )
 
 
 def warp_mask(masks: Images, motion: Motion, fill: float) -> Tensor:
@@ -153,9 +169,16 @@ def warp_mask(masks: Images, motion: Motion, fill: float) -> Tensor:
     matrix, dense = _where(motion, size, first)
     domains = motion.legs[0].domains
     return warp(
-        masks, matrix, size, coordinates=dense, interpolation="nearest", border=motion.border, fill=fill,
-        planes=planes(domains), fills=[fill] * len(domains),
-    )  # fmt: skip
+        masks,
+        matrix,
+        size,
+        coordinates=dense,
+        interpolation="nearest",
+        border=motion.border,
+        fill=fill,
+        planes=planes(domains),
+        fills=[fill] * len(domains),
+    )
 
 
 def _where(motion: Motion, size: tuple[int, int], like: Tensor) -> tuple[Any, Tensor | None]:
@@ -165,8 +188,13 @@ def _where(motion: Motion, size: tuple[int, int], like: Tensor) -> tuple[Any, Te
     matrix = mat.stack(motion.legs[0].matrix)
     if isinstance(matrix, np.ndarray) and not np.isfinite(matrix).all():
         bad = int(np.flatnonzero(~np.isfinite(matrix).all((1, 2)))[0])
-        raise mistake("Pipeline", "matrix", "finite and invertible", f"{matrix[bad].tolist()} (inverse) in sample {bad}",
-                      "Look for a scale of 0 or NaN among the parameters.")  # fmt: skip
+        raise mistake(
+            "Pipeline",
+            "matrix",
+            "finite and invertible",
+            f"inverse {matrix[bad].tolist()} in sample {bad}",
+            "Look for a scale of 0 or NaN among the parameters.",
+        )
     return matrix, None
 
 
@@ -175,8 +203,13 @@ def one_size(motion: Motion) -> tuple[int, int]:
     size = uniform_size(motion.size)
     if size is None:
         shapes = sorted({(int(a), int(b)) for a, b in np.broadcast(*motion.size)})
-        raise mistake("Pipeline", "output", "of one size in a batch", shapes,
-                      "End with RandomResizedCrop, Resize, a crop or Pad to a fixed size.")  # fmt: skip
+        raise mistake(
+            "Pipeline",
+            "output",
+            "of one size in a batch",
+            shapes,
+            "End with RandomResizedCrop, Resize, a crop or Pad to a fixed size.",
+        )
     return size
 
 

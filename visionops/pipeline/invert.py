@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ..errors import mistake
-from ..kernels import warp
+from visionops.errors import mistake
+from visionops.kernels import warp
+
 from . import labels
 from . import matrix as mat
 from .motion import Domain, Motion, planes, uniform_size
@@ -63,13 +64,20 @@ def _turned(motion: Motion) -> Any:
 def _image_back(pipeline: Pipeline, drawn: Drawn, name: str, kind: str, value: Any) -> Any:
     tensor, layout = read_image(name, value) if kind == "image" else read_mask(name, value, None)
     if layout.has_batch != (drawn.batch is not None):
-        raise mistake("inverse", name, "one sample for params of one, a batch for params of a batch", tuple(tensor.shape))
+        raise mistake(
+            "inverse", name, "one sample for params of one, a batch for params of a batch", tuple(tensor.shape)
+        )
     batch = tensor if layout.has_batch else tensor[None]
     motion = _motion(pipeline, drawn, batch)
     size, shown = uniform_size(motion.source_size), uniform_size(motion.size)
     if shown != tuple(batch.shape[-2:]):
-        raise mistake("inverse", name, f"of the augmented size {shown}", tuple(batch.shape[-2:]),
-                      "Resize the prediction to the network's input first.")  # fmt: skip
+        raise mistake(
+            "inverse",
+            name,
+            f"of the augmented size {shown}",
+            tuple(batch.shape[-2:]),
+            "Resize the prediction to the network's input first.",
+        )
     assert size is not None
     unit = 255.0 if batch.dtype == torch.uint8 and kind == "image" else 1.0
     fill = [f * unit for f in pipeline.fill.get(name) or pipeline.fill.get(kind) or (0.0,)]
@@ -119,5 +127,3 @@ def _rows_back(pipeline: Pipeline, drawn: Drawn, name: str, kind: str, value: An
     clipped = torch.minimum(moved.clamp(min=0), limit)
     values = from_xyxy(clipped, pipeline.box_format, sizes)
     return {name: rows.regroup(values.to(rows.dtype))}
-
-

@@ -12,8 +12,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from ..errors import mistake
-from ..kernels.warp import definition
+from visionops.errors import mistake
+from visionops.kernels.warp import definition
+
 from . import matrix as mat
 from .matrix import Matrix
 from .motion import Domain, Leg, Motion, reach
@@ -105,9 +106,14 @@ def clip_boxes(
     A box stays if it keeps an area over 0, at least `min_area` square pixels and `min_visibility` of its whole.
     """
     window = torch.stack(
-        [torch.zeros_like(boxes[:, 0]), torch.zeros_like(boxes[:, 0]), _each(motion.size[1], owner, boxes[:, 0]),
-         _each(motion.size[0], owner, boxes[:, 0])], -1,
-    )  # fmt: skip
+        [
+            torch.zeros_like(boxes[:, 0]),
+            torch.zeros_like(boxes[:, 0]),
+            _each(motion.size[1], owner, boxes[:, 0]),
+            _each(motion.size[0], owner, boxes[:, 0]),
+        ],
+        -1,
+    )
     for domain in motion.legs[0].domains:
         window = _shrink(window, domain, owner)
     low = torch.maximum(boxes[:, :2], window[:, :2])

@@ -128,7 +128,9 @@ def stack(m: Matrix, like: Tensor | None = None) -> np.ndarray | Tensor:
     tensors = [v for v in nine if isinstance(v, Tensor)]
     if tensors or like is not None:
         like = tensors[0] if like is None else like
-        entries = [v if isinstance(v, Tensor) else torch.as_tensor(v, dtype=like.dtype, device=like.device) for v in nine]
+        entries = [
+            v if isinstance(v, Tensor) else torch.as_tensor(v, dtype=like.dtype, device=like.device) for v in nine
+        ]
         return torch.stack(torch.broadcast_tensors(*entries), -1).reshape(-1, 3, 3)
     out = np.empty((next(len(v) for v in nine if isinstance(v, np.ndarray)), 9))
     for i, v in enumerate(nine):

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..kernels.warp import definition
+from visionops.kernels.warp import definition
+
 from . import matrix as mat
 from .matrix import IDENTITY, Matrix
 from .numbers import Size, are_scalars, beside, every, where
@@ -134,7 +135,7 @@ def size_after(bound: Bound, size: Size) -> Size:
     if bound.active is False or isinstance(bound.step, Deform):
         return size
     after = bound.step.output_size(bound.values, size)
-    if after is size or are_scalars(after) and bound.active is True:
+    if after is size or (bound.active is True and are_scalars(after)):
         return after
     if any(isinstance(n, np.ndarray) and len(n) == 0 for n in after):
         return size  # no sample decides

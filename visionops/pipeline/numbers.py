@@ -81,7 +81,7 @@ def are_scalars(values: Iterable[Any]) -> bool:
 
 
 def every(condition: Any) -> bool:
-    """Returns whether a host condition holds for all samples; for a tensor False, so that nothing waits for a device."""
+    """Returns whether a host condition holds for all samples; for a tensor False, so that no device is waited for."""
     if condition is True or condition is False:
         return condition
     return False if isinstance(condition, Tensor) else bool(np.all(condition))

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import closest, mistake
+from visionops.errors import closest, mistake
+
 from .motion import Bound, size_after
 from .numbers import Size
 from .plan import Plan
@@ -134,8 +135,13 @@ def from_plain(plan: Plan, params: Mapping[str, Any]) -> Drawn:
     names = [type(plan.nodes[i].step).__name__ for i in leaves]
     given = [entry.get("step") for entry in params["steps"]]
     if given != names:
-        raise mistake("apply", "params", f"drawn by this pipeline ({', '.join(names)})", ", ".join(map(str, given)),
-                      "Replay them on the pipeline that drew them.")  # fmt: skip
+        raise mistake(
+            "apply",
+            "params",
+            f"drawn by this pipeline ({', '.join(names)})",
+            ", ".join(map(str, given)),
+            "Replay them on the pipeline that drew them.",
+        )
     batch = None if single else len(params["index"])
     values: list[dict[str, Any]] = [{} for _ in plan.nodes]
     active: list[Any] = [True for _ in plan.nodes]

@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..errors import ArgumentError, closest, mistake
+from visionops.errors import ArgumentError, closest, mistake
+
 from . import labels, serialize
 from . import matrix as mat
-from .execute import bind, blend, one_size, run_mix, run_passes, warp_mask
+from .execute import bind, blend, run_mix, run_passes, warp_mask
 from .invert import invert
 from .motion import Motion, compose, size_after, uniform_size
 from .numbers import Size
@@ -94,25 +95,43 @@ class Pipeline(nn.Module):
         super().__init__()
         if unknown:
             known = [*serialize.OPTIONS, "steps"]
-            raise ArgumentError(f"Pipeline: argument {next(iter(unknown))!r} is unknown. {closest(next(iter(unknown)), known)}")
+            raise ArgumentError(
+                f"Pipeline: argument {next(iter(unknown))!r} is unknown. {closest(next(iter(unknown)), known)}"
+            )
         for step in steps:
             if not isinstance(step, Step):
-                raise mistake("Pipeline", "steps", "steps of visionops.augment", repr(step),
-                              "Give them one by one, Pipeline(*steps).")  # fmt: skip
+                raise mistake(
+                    "Pipeline",
+                    "steps",
+                    "steps of visionops.augment",
+                    repr(step),
+                    "Give them one by one, Pipeline(*steps).",
+                )
         _one_of("output", output, ("tensor", "same"))
         _one_of("interpolation", interpolation, ("nearest", "bilinear", "bicubic"))
         _one_of("box_format", box_format, BOX_FORMATS)
         _one_of("box_hull", box_hull, ("corners", "ellipse"))
+        if not isinstance(targets or {}, Mapping):
+            raise mistake("Pipeline", "targets", "a mapping {name: kind}", repr(targets))
+        pairs = keypoint_swap if isinstance(keypoint_swap, list | tuple) else [keypoint_swap]
+        if not all(
+            isinstance(p, list | tuple) and len(p) == 2 and all(isinstance(k, int) and k >= 0 for k in p) for p in pairs
+        ):
+            raise mistake("Pipeline", "keypoint_swap", "pairs of keypoint numbers, [(1, 2)]", repr(keypoint_swap))
+        if not isinstance(seed, int | np.integer):
+            raise mistake("Pipeline", "seed", "an int", repr(seed))
         for name, kind in (targets or {}).items():
             _one_of(f"targets[{name!r}]", kind, KINDS)
         self.steps = nn.ModuleList(steps)
         self.seed, self.fuse, self.output = int(seed), bool(fuse), output
         self.antialias, self.interpolation = bool(antialias), interpolation
-        self.fill = {k: check_fill("Pipeline", v) for k, v in (fill if isinstance(fill, Mapping) else {"image": fill}).items()}
+        self.fill = {
+            k: check_fill("Pipeline", v) for k, v in (fill if isinstance(fill, Mapping) else {"image": fill}).items()
+        }
         self.targets, self.passthrough = dict(targets or {}), tuple(passthrough)
         self.box_format, self.box_hull = box_format, box_hull
         self.box_min_area, self.box_min_visibility = float(box_min_area), float(box_min_visibility)
-        self.keypoint_swap = tuple((int(a), int(b)) for a, b in keypoint_swap)
+        self.keypoint_swap = tuple((a, b) for a, b in pairs)
         for name in self.fill:
             if name not in (*KINDS[:2], *self.targets):
                 raise mistake("Pipeline", "fill", "for a target that has pixels", repr(name), closest(name, KINDS[:2]))
@@ -272,8 +291,13 @@ class Pipeline(nn.Module):
 
     def _draw(self, state: State, index: Any, epoch: int | None, view: int) -> Drawn:
         if state.size is None:
-            raise mistake("Pipeline", "targets", "with an image or a mask", sorted(state.kinds),
-                          "Points alone need a draw: pipe.apply(pipe.sample(shape), keypoints=...).")  # fmt: skip
+            raise mistake(
+                "Pipeline",
+                "targets",
+                "with an image or a mask",
+                sorted(state.kinds),
+                "Points alone need a draw: pipe.apply(pipe.sample(shape), keypoints=...).",
+            )
         return self._draw_for(state.size, state.count, state.form == "single", index, epoch, view)
 
     def _draw_for(self, size: Size, batch: int, single: bool, index: Any, epoch: int | None, view: int) -> Drawn:
@@ -297,8 +321,9 @@ class Pipeline(nn.Module):
         if single != (state.form == "single") or state.count != drawn.count:
             raise mistake("apply", "params", f"drawn for {state.form} {state.count}", f"{drawn.count} samples")
         if uniform_size(state.size) != uniform_size(drawn.size):
-            raise mistake("apply", "params", f"drawn for images of {state.size}", drawn.size,
-                          "Draw with sample(image shapes).")  # fmt: skip
+            raise mistake(
+                "apply", "params", f"drawn for images of {state.size}", drawn.size, "Draw with sample(image shapes)."
+            )
 
     def _run(self, state: State, drawn: Drawn, out: MakeTensor | None = None) -> State:
         stretches = self.plan.stretches
@@ -318,9 +343,7 @@ class Pipeline(nn.Module):
                 self._mix(state, stretch.mix, drawn)
         return state
 
-    def _advance(
-        self, state: State, stretch: Stretch, drawn: Drawn, last: bool, out: MakeTensor | None
-    ) -> State:
+    def _advance(self, state: State, stretch: Stretch, drawn: Drawn, last: bool, out: MakeTensor | None) -> State:
         """Returns the state, changed in place, after the passes of a stretch: every target moved once."""
         moves = stretch.moves
         motion: Motion | None = None
@@ -337,16 +360,28 @@ class Pipeline(nn.Module):
             if dtype == torch.uint8 and (self.plan.to_float or not last):
                 dtype = torch.float32
             state.images[name] = run_passes(
-                self.plan, stretch.passes, drawn, images, state.size, dtype=dtype,
-                interpolation=self.interpolation, antialias=self.antialias,
-                fill=self.fill.get(name) or self.fill.get("image") or (0.0,), out=out,
-            )  # fmt: skip
+                self.plan,
+                stretch.passes,
+                drawn,
+                images,
+                state.size,
+                dtype=dtype,
+                interpolation=self.interpolation,
+                antialias=self.antialias,
+                fill=self.fill.get(name) or self.fill.get("image") or (0.0,),
+                out=out,
+            )
         if motion is not None:
             self._move_rows(state, motion)
             for name in state.of("intrinsics"):
                 if not motion.is_matrix:
-                    raise mistake("Pipeline", name, "used without a deformation", "a pipeline that deforms",
-                                  "No camera matrix describes a deformed image.")  # fmt: skip
+                    raise mistake(
+                        "Pipeline",
+                        name,
+                        "used without a deformation",
+                        "a pipeline that deforms",
+                        "No camera matrix describes a deformed image.",
+                    )
                 state.others[name] = labels.intrinsics_through(motion, state.others[name]).to(state.others[name].dtype)
         return state
 
@@ -398,16 +433,26 @@ class Pipeline(nn.Module):
             raise mistake(name, "input", "a batch", "one sample", "Use collate_fn=pipe.collate, or pass batch tensors.")
         for kind in ("boxes", "keypoints", "intrinsics"):
             if state.of(kind):
-                raise mistake(name, "targets", "images, masks and labels", kind,
-                              "A mixed image has no such label; mix in a pipeline of its own.")  # fmt: skip
+                raise mistake(
+                    name,
+                    "targets",
+                    "images, masks and labels",
+                    kind,
+                    "A mixed image has no such label; mix in a pipeline of its own.",
+                )
 
     def _mix(self, state: State, node: int, drawn: Drawn) -> None:
         step, values, active = self.plan.nodes[node].step, drawn.values[node], drawn.active[node]
         assert isinstance(step, Mix) and state.size is not None
         for name, images in state.images.items():
             if isinstance(images, list):
-                raise mistake(type(step).__name__, name, "of one size in a batch", [tuple(t.shape) for t in images],
-                              "Put RandomResizedCrop, Resize or a crop before it.")  # fmt: skip
+                raise mistake(
+                    type(step).__name__,
+                    name,
+                    "of one size in a batch",
+                    [tuple(t.shape) for t in images],
+                    "Put RandomResizedCrop, Resize or a crop before it.",
+                )
             if state.kinds[name] == "mask":
                 state.images[name] = blend(active, step.mix_mask(images, values), images)
             else:

@@ -137,8 +137,10 @@ def explain(plan: Plan) -> str:
     moves = plan.moves
     if moves:
         motions = sum(bool(stretch.moves) for stretch in plan.stretches)
-        lines.append(f"  labels follow {'one motion' if motions == 1 else f'{motions} motions'}"
-                     f" composed of {len(moves)} step{'s' * (len(moves) > 1)}")  # fmt: skip
+        lines.append(
+            f"  labels follow {'one motion' if motions == 1 else f'{motions} motions'}"
+            f" composed of {len(moves)} step{'s' * (len(moves) > 1)}"
+        )
     return "\n".join(lines)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ..kernels import native
+from visionops.kernels import native
 
 WORD = 2**64
 

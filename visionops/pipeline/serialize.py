@@ -1,24 +1,26 @@
 """Pipelines as plain data: YAML and JSON, read safely. Only steps and distributions of visionops are ever built.
 
-    seed: 0
-    steps:
-      - RandomResizedCrop: {size: [224, 224]}
-      - HorizontalFlip: {p: 0.5}
-      - Affine: {rotate: [-30, 30], scale: {LogUniform: {low: 0.8, high: 1.25}}}
+seed: 0
+steps:
+  - RandomResizedCrop: {size: [224, 224]}
+  - HorizontalFlip: {p: 0.5}
+  - Affine: {rotate: [-30, 30], scale: {LogUniform: {low: 0.8, high: 1.25}}}
 """
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..errors import closest, mistake
+from visionops.errors import closest, mistake
+
 from . import distributions as dist
 from .steps import STEPS, Step
 
@@ -26,10 +28,20 @@ if TYPE_CHECKING:
     from .pipeline import Pipeline
 
 OPTIONS = {
-    "seed": 0, "fuse": True, "output": "tensor", "antialias": True, "interpolation": "bilinear", "fill": 0.0,
-    "targets": {}, "passthrough": [], "box_format": "xyxy", "box_hull": "corners", "box_min_area": 0.0,
-    "box_min_visibility": 0.0, "keypoint_swap": [],
-}  # fmt: skip
+    "seed": 0,
+    "fuse": True,
+    "output": "tensor",
+    "antialias": True,
+    "interpolation": "bilinear",
+    "fill": 0.0,
+    "targets": {},
+    "passthrough": [],
+    "box_format": "xyxy",
+    "box_hull": "corners",
+    "box_min_area": 0.0,
+    "box_min_visibility": 0.0,
+    "keypoint_swap": [],
+}
 DISTRIBUTIONS = {
     kind.__name__: kind
     for kind in (dist.Uniform, dist.Symmetric, dist.Normal, dist.LogUniform, dist.Choice, dist.PerSample, dist.Constant)
@@ -85,14 +97,20 @@ def from_yaml(text: str) -> Pipeline:
 def from_dict(data: Any) -> Pipeline:
     from .pipeline import Pipeline
 
+    importlib.import_module("visionops.augment")  # its steps register themselves
     if not isinstance(data, Mapping) or not isinstance(data.get("steps"), list):
-        raise mistake("Pipeline", "data", "a mapping with a list of steps", type(data).__name__,
-                      "Begin with 'steps:' and one '- Step: {argument: value}' a line.")  # fmt: skip
+        raise mistake(
+            "Pipeline",
+            "data",
+            "a mapping with a list of steps",
+            type(data).__name__,
+            "Begin with 'steps:' and one '- Step: {argument: value}' a line.",
+        )
     options = {k: v for k, v in data.items() if k != "steps"}
     for name in options:
         if name not in OPTIONS:
             raise ValueError(f"Pipeline: option {name!r} is unknown. {closest(str(name), OPTIONS)}")
-    return Pipeline(*(_step_from_data(entry) for entry in data["steps"]), **options)
+    return _build("Pipeline", Pipeline, [_step_from_data(entry) for entry in data["steps"]], options)
 
 
 def _step_to_data(step: Step) -> Any:
@@ -125,7 +143,7 @@ def _step_from_data(entry: Any) -> Step:
     if isinstance(entry, str):
         name, arguments = entry, {}
     elif isinstance(entry, Mapping) and len(entry) == 1:
-        (name, arguments), = entry.items()
+        ((name, arguments),) = entry.items()
     else:
         raise mistake("Pipeline", "a step", "a name, or one name with its arguments", repr(entry))
     if name not in STEPS:
@@ -136,19 +154,30 @@ def _step_from_data(entry: Any) -> Step:
     built = {str(k): _from_data(v) for k, v in arguments.items()}
     positional = [p.name for p in inspect.signature(kind).parameters.values() if p.kind is p.VAR_POSITIONAL]
     spread = built.pop(positional[0], []) if positional else []
-    return kind(*spread, **built)
+    return _build(str(name), kind, spread, built)
+
+
+def _build(name: str, kind: Any, positional: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
+    """Returns what a constructor makes; a value of a type that it did not expect is the file's mistake."""
+    try:
+        return kind(*positional, **keywords)
+    except ValueError:
+        raise
+    except (TypeError, AttributeError) as error:
+        given = ", ".join(f"{k}={v!r}" for k, v in keywords.items())
+        raise ValueError(f"{name}: arguments must be of the right types, got {given}. {error}.") from error
 
 
 def _from_data(value: Any) -> Any:
     if isinstance(value, Mapping):
         if len(value) == 1:
-            (name, inner), = value.items()
+            ((name, inner),) = value.items()
             if name == "Parameter":
                 return nn.Parameter(torch.tensor(inner))
             if name == "Tensor":
                 return torch.tensor(inner)
             if name in DISTRIBUTIONS and isinstance(inner, Mapping):
-                return DISTRIBUTIONS[name](**{k: _from_data(v) for k, v in inner.items()})
+                return _build(name, DISTRIBUTIONS[name], (), {k: _from_data(v) for k, v in inner.items()})
             if name in STEPS:
                 return _step_from_data(value)
         known = [*DISTRIBUTIONS, "Parameter", "Tensor", *STEPS]

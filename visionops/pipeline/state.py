@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import mistake
+from visionops.errors import mistake
+
 from .execute import Images
 from .numbers import Size
 from .targets import Layout, Rows, read_image, read_mask, read_rows
@@ -131,9 +132,13 @@ def read_list(samples: Sequence[Mapping[str, Any]], kinds: dict[str, str], index
     images: dict[str, Images] = {name: [s.images[name][0] for s in states] for name in first.images}
     for name, each in images.items():
         if len({(t.shape[0], t.dtype) for t in each}) > 1:
-            raise mistake("collate", name, "of one dtype and channel count in all samples",
-                          sorted({(str(t.dtype), t.shape[0]) for t in each}),
-                          "Read every image in one mode, image.convert('RGB').")  # fmt: skip
+            raise mistake(
+                "collate",
+                name,
+                "of one dtype and channel count in all samples",
+                sorted({(str(t.dtype), t.shape[0]) for t in each}),
+                "Read every image in one mode, image.convert('RGB').",
+            )
     sizes = np.array([s.size or (0, 0) for s in states], np.int64)
     same = (sizes == sizes[0]).all()
     size: Size = (int(sizes[0, 0]), int(sizes[0, 1])) if same else (sizes[:, 0], sizes[:, 1])
@@ -161,8 +166,13 @@ def _take_image(state: State, name: str, tensor: Tensor, layout: Layout) -> None
     if state.size is None:
         state.form, state.size, state.count = form, size, count
     elif (form, size, count) != (state.form, state.size, state.count):
-        raise mistake("Pipeline", name, f"like the first image, {state.form} {state.count} x {state.size}",
-                      f"{form} {count} x {size}", "Targets of one call share their size and their batch.")  # fmt: skip
+        raise mistake(
+            "Pipeline",
+            name,
+            f"like the first image, {state.form} {state.count} x {state.size}",
+            f"{form} {count} x {size}",
+            "Targets of one call share their size and their batch.",
+        )
     # A batch of one is a tensor (1, c, h, w); so is one sample.
     state.images[name] = tensor if layout.has_batch else [tensor]
     state.layouts[name] = layout

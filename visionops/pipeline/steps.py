@@ -10,8 +10,9 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import Tensor, nn
 
-from ..errors import ArgumentError, closest, mistake
-from ..kernels.pixel import Instruction
+from visionops.errors import ArgumentError, closest, mistake
+from visionops.kernels.pixel import Instruction
+
 from .distributions import Distribution, as_distribution, show, uniforms_like
 from .matrix import Matrix
 from .numbers import Number, Size, logical_and
@@ -243,7 +244,10 @@ def check_fill(function: str, fill: Any) -> tuple[float, ...] | None:
     """Returns a fill as a tuple of one number or one for each channel."""
     if fill is None:
         return None
-    values = tuple(float(v) for v in np.ravel(fill))
+    try:
+        values = tuple(float(v) for v in np.ravel(fill))
+    except (TypeError, ValueError):
+        values = ()
     if not values or not np.isfinite(values).all():
-        raise mistake(function, "fill", "a finite number or one for each channel", fill)
+        raise mistake(function, "fill", "a finite number or one for each channel", repr(fill))
     return values

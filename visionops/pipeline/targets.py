@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import closest, mistake
+from visionops.errors import closest, mistake
 
 KINDS = ("image", "mask", "boxes", "box_labels", "keypoints", "intrinsics", "label")
 IMAGE_DTYPES = (torch.uint8, torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -57,8 +57,11 @@ class Rows:
     def regroup(self, values: Tensor, keep: Tensor | None = None) -> Any:
         """Returns values (t, ...) in the form that came in; `keep` drops rows, where a form can lose any."""
         if self.form == "dense":
-            out: Any = values.unflatten(0, (len(self.counts), -1)) if len(values) else values.reshape(
-                len(self.counts), 0, *values.shape[1:])  # fmt: skip
+            out: Any = (
+                values.unflatten(0, (len(self.counts), -1))
+                if len(values)
+                else values.reshape(len(self.counts), 0, *values.shape[1:])
+            )
             return out.numpy() if self.numpy else out
         parts = list(values.split(list(self.counts)))
         if keep is not None:
@@ -67,7 +70,9 @@ class Rows:
         return out[0] if self.form == "single" else out
 
 
-def kinds_of(function: str, names: Sequence[str], extra: Mapping[str, str], passthrough: Sequence[str]) -> dict[str, str]:
+def kinds_of(
+    function: str, names: Sequence[str], extra: Mapping[str, str], passthrough: Sequence[str]
+) -> dict[str, str]:
     """Returns the kind of each given target; an unknown name raises."""
     kinds = {}
     for name in names:
@@ -76,8 +81,10 @@ def kinds_of(function: str, names: Sequence[str], extra: Mapping[str, str], pass
             kind = "passthrough"
         if kind is None:
             known = [*KINDS, *extra, *passthrough, "index", "epoch", "view"]
-            raise ValueError(f"{function}: argument {name!r} is unknown. {closest(name, known)} Declare others with "
-                             f"targets={{{name!r}: kind}} or passthrough=[{name!r}].")  # fmt: skip
+            raise ValueError(
+                f"{function}: argument {name!r} is unknown. {closest(name, known)} Declare others with "
+                f"targets={{{name!r}: kind}} or passthrough=[{name!r}]."
+            )
         kinds[name] = kind
     return kinds
 
@@ -86,7 +93,9 @@ def read_image(name: str, value: Any) -> tuple[Tensor, Layout]:
     """Returns an image as (c, h, w) or (b, c, h, w), sharing memory where it can."""
     tensor, layout = _to_tensor(name, value)
     if tensor.dtype not in IMAGE_DTYPES:
-        raise mistake("Pipeline", name, "uint8 or floating", _dtype(value), "Convert it: astype(float32) / its maximum.")
+        raise mistake(
+            "Pipeline", name, "uint8 or floating", _dtype(value), "Convert it: astype(float32) / its maximum."
+        )
     _check_shape(name, tensor, layout)
     return tensor, layout
 
@@ -95,8 +104,13 @@ def read_mask(name: str, value: Any, size: tuple[int, int] | None) -> tuple[Tens
     """Returns a mask as (c, h, w) or (b, c, h, w), in its own dtype."""
     tensor, layout = _to_tensor(name, value, is_mask=True)
     if size is not None and tuple(tensor.shape[-2:]) != size:
-        raise mistake("Pipeline", name, f"of the image's size {size}", tuple(tensor.shape[-2:]),
-                      "Resize it to the image first, with nearest interpolation.")  # fmt: skip
+        raise mistake(
+            "Pipeline",
+            name,
+            f"of the image's size {size}",
+            tuple(tensor.shape[-2:]),
+            "Resize it to the image first, with nearest interpolation.",
+        )
     if 0 in tensor.shape[-3:]:
         raise mistake("Pipeline", name, "at least one pixel large", tuple(tensor.shape))
     return tensor, layout
@@ -111,8 +125,13 @@ def _to_tensor(name: str, value: Any, *, is_mask: bool = False) -> tuple[Tensor,
             layout = Layout("tensor", value.ndim == 4, value.ndim > 2)
             return (value if value.ndim == 4 else value.unsqueeze(-3)), layout
         if value.ndim not in (3, 4):
-            raise mistake("Pipeline", name, "a tensor (c, h, w) or (b, c, h, w)", tuple(value.shape),
-                          "Add the channel with image[None].")  # fmt: skip
+            raise mistake(
+                "Pipeline",
+                name,
+                "a tensor (c, h, w) or (b, c, h, w)",
+                tuple(value.shape),
+                "Add the channel with image[None].",
+            )
         return value, Layout("tensor", True, value.ndim == 4)
     kind = "numpy"
     if not isinstance(value, np.ndarray):
@@ -130,8 +149,9 @@ def _to_tensor(name: str, value: Any, *, is_mask: bool = False) -> tuple[Tensor,
 def _from_pil(name: str, value: Any) -> np.ndarray:
     mode = getattr(value, "mode", None)
     if mode is None or not hasattr(value, "convert"):
-        raise mistake("Pipeline", name, "a numpy array (h, w, c), a PIL image or a tensor (c, h, w)",
-                      type(value).__name__)  # fmt: skip
+        raise mistake(
+            "Pipeline", name, "a numpy array (h, w, c), a PIL image or a tensor (c, h, w)", type(value).__name__
+        )
     if mode == "1":
         value = value.convert("L")
     elif mode not in ("L", "RGB", "RGBA", "I", "F") and not (mode == "P" and name != "image"):
@@ -165,9 +185,13 @@ def _check_shape(name: str, tensor: Tensor, layout: Layout) -> None:
         raise mistake("Pipeline", name, "at least one pixel large", _shape(tensor, layout), "Skip empty images.")
     if layout.kind == "tensor":
         if c > 4 and w in (1, 3, 4) and h > 4:
-            raise mistake("Pipeline", name, "a tensor with channels first", tuple(tensor.shape), "Use permute(2, 0, 1).")
+            raise mistake(
+                "Pipeline", name, "a tensor with channels first", tuple(tensor.shape), "Use permute(2, 0, 1)."
+            )
     elif layout.has_channels and c > 4 and h in (1, 3, 4) and w > 4:
-        raise mistake("Pipeline", name, "an array with channels last", _shape(tensor, layout), "Use transpose(1, 2, 0).")
+        raise mistake(
+            "Pipeline", name, "an array with channels last", _shape(tensor, layout), "Use transpose(1, 2, 0)."
+        )
 
 
 def _shape(tensor: Tensor, layout: Layout) -> tuple[int, ...]:
@@ -191,8 +215,10 @@ def write_image(tensor: Tensor, layout: Layout) -> Any:
     from PIL import Image
 
     if array.dtype.kind == "f" and array.ndim == 3:
-        raise ValueError("Pipeline: output='same' cannot put floats into a PIL image. Leave out Normalize and ToFloat, "
-                         "or take tensors.")  # fmt: skip
+        raise ValueError(
+            "Pipeline: output='same' cannot put floats into a PIL image. Leave out Normalize and ToFloat, "
+            "or take tensors."
+        )
     return Image.fromarray(np.ascontiguousarray(array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array))
 
 
@@ -221,7 +247,10 @@ def read_rows(name: str, value: Any, batch: int | None, form: str, widths: tuple
 
 def _rows_tensor(name: str, value: Any, widths: tuple[int, ...], ndim: int) -> Tensor:
     if not isinstance(value, Tensor):
-        array = np.asarray(value)
+        try:
+            array = np.asarray(value)
+        except ValueError:
+            raise mistake("Pipeline", name, f"rows of {' or '.join(map(str, widths))} numbers", repr(value)) from None
         if array.size == 0 and array.ndim < ndim:
             array = np.empty((*array.shape[: ndim - 2], 0, widths[0]), np.float32)
         if array.dtype == object or array.dtype.kind not in "fiu":
@@ -249,8 +278,13 @@ def to_xyxy(name: str, boxes: Tensor, form: str, sizes: Tensor) -> Tensor:
     if boxes.device.type == "cpu":
         bad = (boxes[:, 2:] < boxes[:, :2] - BOX_SLACK).any(-1)
         if bad.any():
-            raise mistake("Pipeline", name, "boxes with x2 >= x1 and y2 >= y1", boxes[bad][0].tolist(),
-                          f"They were read as {form!r}; set box_format if they are in another one of {BOX_FORMATS}.")
+            raise mistake(
+                "Pipeline",
+                name,
+                "ordered, x2 >= x1 and y2 >= y1",
+                boxes[bad][0].tolist(),
+                f"They were read as {form!r}; set box_format if they are in another one of {BOX_FORMATS}.",
+            )
     return boxes
 
 

@@ -1,6 +1,6 @@
 """Separable correlation in plain torch: the meaning of `filter_separable`.
 
-    out[y, x] = sum_j taps_y[j] sum_i taps_x[i] image[y + j - ry, x + i - rx],   r = (number of taps - 1) / 2
+out[y, x] = sum_j taps_y[j] sum_i taps_x[i] image[y + j - ry, x + i - rx],   r = (number of taps - 1) / 2
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..warp.definition import fold
+from visionops.kernels.warp.definition import fold
 
 
 def filter_separable(

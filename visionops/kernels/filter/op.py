@@ -7,8 +7,9 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from .. import native
-from ..pixel.op import from_unit, to_unit
+from visionops.kernels import native
+from visionops.kernels.pixel.op import from_unit, to_unit
+
 from . import definition
 
 Array = np.ndarray | Tensor

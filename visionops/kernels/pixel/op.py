@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
-from .. import native
+from visionops.kernels import native
+
 from . import definition
 from .program import Program, tensors_of
 
@@ -27,7 +28,11 @@ def pixel(
     subgradient. float16 and bfloat16 compute in float32.
     """
     dtype = dtype or image.dtype
-    if dtype in native.SWEEP_DTYPES and image.dtype in native.SWEEP_DTYPES and native.may_run(image, *tensors_of(program)):
+    if (
+        dtype in native.SWEEP_DTYPES
+        and image.dtype in native.SWEEP_DTYPES
+        and native.may_run(image, *tensors_of(program))
+    ):
         if out is None:
             out = torch.empty(image.shape, dtype=dtype)
         native.module.sweep(

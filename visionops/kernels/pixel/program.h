@@ -6,6 +6,7 @@
 
 #include "common/fetch.h"
 #include "common/isa.h"
+#include "common/lanes.h"
 #include "pixel/elementary.h"
 #include "pixel/noise.h"
 #include "warp/sweep.h"
@@ -141,16 +142,18 @@ inline void run_step(const Tile& tile, Op op, const float* p, float mean) {
   }
 }
 
-// Returns the sum of value(i) for i < count, in sixteen parts, because the compiler may not reorder additions.
+// Returns the sum of value(i) for i < count, a vector at a time: the compiler may not reorder additions.
 template <class Value>
 float sum_of(int count, Value value) {
-  float parts[16] = {};
-  const int whole = count & ~15;
-  for (int i = 0; i < whole; i += 16)
-    for (int j = 0; j < 16; ++j) parts[j] += value(i + j);
-  for (int i = whole; i < count; ++i) parts[i - whole] += value(i);
+  alignas(64) float values[RUN];
+  for (int i = 0; i < RUN; ++i) {
+    const float x = value(i);
+    values[i] = i < count ? x : 0.0f;
+  }
+  Floats sums = {};
+  for (int i = 0; i < RUN; i += LANES) sums += load(values + i);
   float sum = 0;
-  for (float part : parts) sum += part;
+  for (int j = 0; j < LANES; ++j) sum += sums[j];
   return sum;
 }
 

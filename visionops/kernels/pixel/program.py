@@ -8,7 +8,7 @@ operation in it, or none: that is how gates, OneOf and a random order are writte
     NONE                                              x
     SCALE     scale[C], shift[C], low, high           clamp(scale x + shift, low, high)      by channel
     MATRIX    3x4 by rows, low, high                  clamp(A x + b, low, high)              C = 3
-    CONTRAST  factor                                  clamp(f x + (1 - f) mean, 0, 1)        mean over the image, of the luma if C = 3
+    CONTRAST  factor                                  clamp(f x + (1 - f) mean, 0, 1)        mean of the image's luma
     HUE       shift in turns                          hue rotated in HSV                     C = 3
     GAMMA     gamma, gain                             clamp(gain x^gamma, 0, 1)
     LUT       table[256]                              table[rint(255 clamp(x, 0, 1))]

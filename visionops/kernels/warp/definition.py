@@ -56,16 +56,19 @@ def warp(
 def positions(inverse: Float[Tensor, "b 3 3"], size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """Returns the source position (x, y) of every output pixel, each (b, h, w)."""
     u, v = pixel_grid(size, inverse)
-    x, y, w = ((row[:, 0, None, None] * u + row[:, 1, None, None] * v + row[:, 2, None, None])
-               for row in inverse.unbind(1))
+    x, y, w = (
+        (row[:, 0, None, None] * u + row[:, 1, None, None] * v + row[:, 2, None, None]) for row in inverse.unbind(1)
+    )
     return x / w, y / w
 
 
 def pixel_grid(size: tuple[int, int], like: Tensor) -> tuple[Tensor, Tensor]:
     """Returns u (1, w) and v (h, 1), the output coordinates, in the dtype and on the device of `like`."""
     h, w = size
-    return (torch.arange(w, dtype=like.dtype, device=like.device)[None, :],
-            torch.arange(h, dtype=like.dtype, device=like.device)[:, None])
+    return (
+        torch.arange(w, dtype=like.dtype, device=like.device)[None, :],
+        torch.arange(h, dtype=like.dtype, device=like.device)[:, None],
+    )
 
 
 def fold(index: Tensor, n: int, border: str) -> Tensor:

@@ -9,10 +9,11 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
-from .. import native
-from ..pixel import definition as pixel_definition
-from ..pixel.op import encode, from_unit, to_unit
-from ..pixel.program import Program, tensors_of
+from visionops.kernels import native
+from visionops.kernels.pixel import definition as pixel_definition
+from visionops.kernels.pixel.op import encode, from_unit, to_unit
+from visionops.kernels.pixel.program import Program, tensors_of
+
 from . import definition
 from .reduce import reduce
 

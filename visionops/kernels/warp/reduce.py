@@ -34,9 +34,7 @@ def reduce(
         ky, kx = 2 ** int(level[0]), 2 ** int(level[1])
         part = area(image if everyone else image[index], (ky, kx))
         if mine["inverse"] is not None:
-            scale = mine["inverse"].new_tensor(
-                [[1 / kx, 0, 0.5 / kx - 0.5], [0, 1 / ky, 0.5 / ky - 0.5], [0, 0, 1]]
-            )
+            scale = mine["inverse"].new_tensor([[1 / kx, 0, 0.5 / kx - 0.5], [0, 1 / ky, 0.5 / ky - 0.5], [0, 0, 1]])
             mine["inverse"] = (scale[:, :, None] * mine["inverse"][:, None]).sum(2)
         if mine["coordinates"] is not None:
             factor = mine["coordinates"].new_tensor([kx, ky])
