@@ -48,10 +48,11 @@ class SomeOf(Group):
 
     def __init__(self, *steps: Step, n: int | Sequence[int], p: float = 1.0) -> None:
         super().__init__(_listed(steps), p=p)
-        low, high = (n, n) if isinstance(n, int) else tuple(n)
-        if not 0 <= low <= high <= len(self.steps):
+        pair = (n, n) if isinstance(n, int) else tuple(n) if isinstance(n, list | tuple) else ()
+        whole = len(pair) == 2 and all(isinstance(k, int) for k in pair)
+        if not whole or not 0 <= pair[0] <= pair[1] <= len(self.steps):
             raise mistake("SomeOf", "n", f"from 0 to {len(self.steps)}, the number of steps", n)
-        self.low, self.high = int(low), int(high)
+        self.low, self.high = pair
 
     @property
     def draws(self) -> int:

@@ -34,7 +34,7 @@ class GaussianBlur(Local):
             raise mistake("GaussianBlur", "border", "'constant', 'reflect', 'replicate' or 'circular'", repr(border))
         self.kernel_size, self.border = kernel_size, border
 
-    def apply(self, image: Tensor, values: Values) -> Tensor:
+    def run(self, image: Tensor, values: Values) -> Tensor:
         return gaussian_blur(image, sigma=values["sigma"], kernel_size=self.kernel_size, border=self.border)  # type: ignore[arg-type]
 
     def describe(self) -> str:

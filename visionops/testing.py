@@ -23,7 +23,9 @@ import visionops.augment as va
 from visionops import Pipeline
 from visionops.filters import GaussianBlur, gaussian_blur, gaussian_kernel1d
 from visionops.geometry import split_intrinsics
-from visionops.kernels import Instruction, Op, filter_separable, pixel, warp
+from visionops.kernels.filter import filter_separable
+from visionops.kernels.pixel import Instruction, Op, pixel
+from visionops.kernels.warp import warp
 from visionops.pipeline.steps import Mix, Step
 
 PACKAGES = (

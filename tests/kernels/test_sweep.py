@@ -20,6 +20,11 @@ needs_kernels = pytest.mark.skipif(not native.active(), reason="no compiled kern
 # pixel changes a value by up to 1 along each axis, and twice that between bicubic weights.
 ATOL = 2e-4
 LAYOUTS = ("planar", "hwc", "wide", "strided")
+OPENCV_BORDERS = {
+    "constant": cv2.BORDER_CONSTANT,
+    "replicate": cv2.BORDER_REPLICATE,
+    "reflect": cv2.BORDER_REFLECT_101,
+}
 BORDERS = ("constant", "replicate", "reflect", "circular")
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic")
 
@@ -249,8 +254,6 @@ class TestWarpExact:
 class TestWarpAgainstOpenCV:
     """Smooth images, so that OpenCV's own rounding of positions stays below the tolerance."""
 
-    BORDER = {"constant": cv2.BORDER_CONSTANT, "replicate": cv2.BORDER_REPLICATE, "reflect": cv2.BORDER_REFLECT_101}
-
     @staticmethod
     def smooth():
         y, x = np.mgrid[:90, :120].astype(np.float32)
@@ -262,7 +265,7 @@ class TestWarpAgainstOpenCV:
         rng = np.random.default_rng(0)
         # Positions on OpenCV's grid of 1/32 pixel.
         xy = np.round(rng.random((60, 80, 2)) * (150, 110) * 32 - 15 * 32).astype(np.float32) / 32
-        want = cv2.remap(image, xy, None, cv2.INTER_LINEAR, borderMode=self.BORDER[border], borderValue=(0.5, 0.5, 0.5))
+        want = cv2.remap(image, xy, None, cv2.INTER_LINEAR, borderMode=OPENCV_BORDERS[border], borderValue=(0.5,) * 3)
         got = warp(torch.from_numpy(image).permute(2, 0, 1)[None], None, (60, 80),
                    coordinates=torch.from_numpy(xy)[None], border=border, fill=0.5)  # fmt: skip
         assert np.abs(got[0].permute(1, 2, 0).numpy() - want).max() <= 1e-4

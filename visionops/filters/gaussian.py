@@ -55,7 +55,9 @@ def gaussian_blur(
         if tuple(sigma.shape) != tuple(batch) and tuple(sigma.shape) != (1,):
             raise mistake("gaussian_blur", "sigma", f"a number or of shape {tuple(batch)}", tuple(sigma.shape))
         sigma = sigma.reshape(-1)
-    taps_y, taps_x = (gaussian_kernel1d(sigma, size) for size in _sizes(kernel_size))
+    down, across = _sizes(kernel_size)
+    taps_y = gaussian_kernel1d(sigma, down)
+    taps_x = taps_y if down == across else gaussian_kernel1d(sigma, across)
     return filter_separable(flat, taps_x, taps_y, border=border).reshape(image.shape)
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 try:
-    from visionops import _native as module
+    from visionops import _native as module  # type: ignore[attr-defined]
 except ImportError as error:  # a pure build, or a checkout that was not installed
     module = None
     why_not = f"the compiled module is missing ({error})"
@@ -64,11 +64,11 @@ def may_run(*tensors: Tensor) -> bool:
 
 def describe(images: Tensor | Sequence[Tensor]) -> np.ndarray:
     """Returns an int64 row for each image (c, h, w): address, height, width, strides of channel, row and column."""
-    if isinstance(images, Tensor) and len(images) == 1:
-        images = (images[0],)
     if isinstance(images, Tensor):
         b, _, h, w = images.shape
         s, *strides = images.stride()
+        if b == 1:
+            return np.array([(images.data_ptr(), h, w, *strides)], np.int64)
         table = np.empty((b, 6), np.int64)
         table[:, 0] = images.data_ptr() + np.arange(b) * (s * images.element_size())
         table[:, 1:] = (h, w, *strides)
@@ -78,7 +78,7 @@ def describe(images: Tensor | Sequence[Tensor]) -> np.ndarray:
 
 def addresses(batch: Tensor) -> np.ndarray:
     """Returns the address of each image of a contiguous batch."""
-    b = len(batch)
+    b = batch.shape[0]
     if b == 1:
         return np.array([batch.data_ptr()], np.int64)
     return batch.data_ptr() + np.arange(b, dtype=np.int64) * (batch.stride(0) * batch.element_size())

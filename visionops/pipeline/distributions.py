@@ -81,6 +81,7 @@ class Constant(Distribution):
     """Always the same value."""
 
     draws = 0
+    value: Any
 
     def __init__(self, value: float | nn.Parameter) -> None:
         super().__init__(value=value)
@@ -131,6 +132,9 @@ class Uniform(Distribution):
     2.5
     """
 
+    low: Any
+    high: Any
+
     def __init__(self, low: float | nn.Parameter, high: float | nn.Parameter) -> None:
         super().__init__(low=low, high=high)
         if not self.learnable and self.low > self.high:
@@ -151,6 +155,8 @@ class Symmetric(Distribution):
     5.0
     """
 
+    width: Any
+
     def __init__(self, width: float | nn.Parameter) -> None:
         super().__init__(width=width)
         if not self.learnable and self.width < 0:
@@ -166,6 +172,9 @@ class Symmetric(Distribution):
 
 class LogUniform(Distribution):
     """Uniform in the logarithm: a zoom of 1/2 is as likely as one of 2."""
+
+    low: Any
+    high: Any
 
     def __init__(self, low: float | nn.Parameter, high: float | nn.Parameter) -> None:
         super().__init__(low=low, high=high)
@@ -185,6 +194,8 @@ class Normal(Distribution):
     """Normal with a mean and a standard deviation, by Box-Muller."""
 
     draws = 2
+    mean: Any
+    std: Any
 
     def __init__(self, mean: float | nn.Parameter = 0.0, std: float | nn.Parameter = 1.0) -> None:
         super().__init__(mean=mean, std=std)
@@ -234,7 +245,7 @@ def as_distribution(function: str, name: str, value: Any) -> Distribution:
         if isinstance(value, nn.Parameter) and value.numel() == 1:
             return Constant(value)
         if isinstance(value, Tensor):
-            return Constant(value) if value.ndim == 0 else PerSample(value)
+            return Constant(value) if value.ndim == 0 else PerSample(value)  # type: ignore[arg-type]
         if isinstance(value, list | tuple) and len(value) == 2:
             return Uniform(*value)
         return Constant(value)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from visionops.errors import mistake
-from visionops.kernels import native, pixel, warp
-from visionops.kernels.pixel import Instruction, Op
+from visionops.kernels import native
+from visionops.kernels.pixel import Instruction, Op, pixel
 from visionops.kernels.pixel.op import from_unit, to_unit
 from visionops.kernels.pixel.program import tensors_of
+from visionops.kernels.warp import warp
 
 from . import matrix as mat
 from .motion import Bound, Motion, compose, coordinates, levels, planes, uniform_size
@@ -23,6 +24,8 @@ from .plan import Pass, Plan
 from .steps import Color, Local, Mix
 
 Images = Tensor | list[Tensor]
+# So many samples go through all passes before the next: what one pass wrote is still in cache when the next reads it.
+CHUNK = 4
 
 
 def bind(plan: Plan, drawn: Drawn, members: Sequence[int]) -> list[Bound]:
@@ -45,62 +48,191 @@ def program_of(plan: Plan, drawn: Drawn, members: Sequence[int], channels: int) 
     return program
 
 
+class Options(NamedTuple):
+    """How a pipeline treats one image target."""
+
+    dtype: torch.dtype
+    interpolation: str
+    antialias: bool
+    fill: tuple[float, ...]
+
+
+class Work(NamedTuple):
+    """A pass with everything that its draw decides: what is left needs only pixels.
+
+    Attributes:
+        run: takes the images of the samples `rows` (None: all), and returns them after the pass, written into the
+            last argument if that is a tensor.
+        size: of the result.
+        tensors: that take part besides the images.
+    """
+
+    run: Callable[[Images, slice | None, Tensor | None], Tensor]
+    size: Size
+    tensors: tuple[Tensor, ...]
+
+
 def run_passes(
     plan: Plan,
     passes: Sequence[Pass],
     drawn: Drawn,
     images: Images,
     size: Size,
-    *,
-    dtype: torch.dtype,
-    interpolation: str,
-    antialias: bool,
-    fill: tuple[float, ...],
-    out: Callable[[tuple[int, ...], torch.dtype], Tensor] | None = None,
+    options: Options,
+    make: Callable[[tuple[int, ...], torch.dtype], Tensor] | None = None,
 ) -> Tensor:
-    """Returns the images (b, c, h, w) after the passes, in the dtype.
+    """Returns the images (b, c, h, w) after the passes.
 
     Args:
         size: of the images.
-        out: makes the tensor for the result, where the caller wants it somewhere.
+        make: makes the tensor for the result, where the caller wants it somewhere.
     """
     first = images if isinstance(images, Tensor) else images[0]
-    channels = first.shape[-3]
     between = torch.float32 if first.dtype == torch.uint8 else first.dtype
-    owned = False  # whether the images are ours to write to
-    for i, one in enumerate(passes):
-        is_last = i + 1 == len(passes)
-        kind = dtype if is_last else between
-        target = out if is_last else None
-        if one.geometric:
-            program = program_of(plan, drawn, one.color, channels)
-            motion = compose(bind(plan, drawn, one.geometric), size, first)
-            images = _warp(images, motion, program, kind, interpolation, antialias, fill, target)
-            size, owned = (images.shape[2], images.shape[3]), True
-            continue
-        images = as_batch(images)
-        if one.color:
-            program = program_of(plan, drawn, one.color, channels)
-            if target is not None:
-                given = target(tuple(images.shape), kind)
-            else:
-                in_place = owned and images.dtype == kind and native.may_run(images, *tensors_of(program))
-                given = images if in_place else None
-            images, owned = pixel(images, program, dtype=kind, out=given), True
-        elif one.local is not None:
-            if not (is_last and images.dtype == kind):
-                images = to_unit(images).to(between)
-            step = plan.nodes[one.local].step
-            assert isinstance(step, Local)
-            images, owned = _gated(step.apply, images, drawn.values[one.local], drawn.active[one.local]), False
-    result = as_batch(images)
-    if result.dtype != dtype:
-        result = from_unit(to_unit(result), dtype)
-    elif result is first and not owned:
-        result = result.clone()
-    if out is not None and not (passes and (passes[-1].geometric or passes[-1].color)):
-        result = out(tuple(result.shape), dtype).copy_(result)
-    return result
+    works: list[Work] = []
+    for one in passes:
+        kind = options.dtype if len(works) + 1 == len(passes) else between
+        works.append(_prepare(plan, one, drawn, size, first, kind, options, owned=len(works) > 0))
+        size = works[-1].size
+    if not works:
+        batch = as_batch(images)
+        whole = batch.clone() if batch.dtype == options.dtype else from_unit(to_unit(batch), options.dtype)
+        return whole if make is None else make(tuple(whole.shape), whole.dtype).copy_(whole)
+    each = [images] if isinstance(images, Tensor) else images
+    in_cache = len(works) > 1 and native.may_run(*each, *(t for work in works for t in work.tensors))
+    out = None
+    if make is not None or (in_cache and len(images) > CHUNK):
+        both = uniform_size(size)
+        assert both is not None
+        out = (make or _empty)((len(images), first.shape[-3], *both), options.dtype)
+    if out is None or not in_cache:
+        for work in works:
+            images = work.run(images, None, out if work is works[-1] else None)
+        return as_batch(images)
+    for start in range(0, len(images), CHUNK):
+        rows = slice(start, start + CHUNK)
+        part: Images = images[rows]
+        for work in works:
+            part = work.run(part, rows, out[rows] if work is works[-1] else None)
+    return out
+
+
+def _empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    return torch.empty(shape, dtype=dtype)
+
+
+def _prepare(
+    plan: Plan,
+    one: Pass,
+    drawn: Drawn,
+    size: Size,
+    like: Tensor,
+    dtype: torch.dtype,
+    options: Options,
+    *,
+    owned: bool,
+) -> Work:
+    """Returns a pass bound to its draw.
+
+    Args:
+        size: of the images it will get.
+        like: one of the first pass's images.
+        dtype: of the result.
+        owned: whether the images will be ours to write to.
+    """
+    if one.local is not None:
+        step, values, active = plan.nodes[one.local].step, drawn.values[one.local], drawn.active[one.local]
+        assert isinstance(step, Local)
+        return _prepare_local(step, values, active, size, dtype)
+    program = program_of(plan, drawn, one.color, like.shape[-3])
+    if one.geometric:
+        motion = compose(bind(plan, drawn, one.geometric), size, like)
+        return _prepare_warp(motion, program, like, dtype, options, scaled=not owned, count=drawn.count)
+    tensors = tuple(tensors_of(program))
+
+    def sweep(images: Images, rows: slice | None, out: Tensor | None) -> Tensor:
+        batch = as_batch(images)
+        if out is None and owned and batch.dtype == dtype and native.may_run(batch, *tensors):
+            out = batch
+        return pixel(batch, _steps(program, rows), dtype=dtype, out=out)
+
+    return Work(sweep, size, tensors)
+
+
+def _prepare_local(step: Local, values: dict[str, Any], active: Any, size: Size, dtype: torch.dtype) -> Work:
+    def run(images: Images, rows: slice | None, out: Tensor | None) -> Tensor:
+        batch = as_batch(images)
+        if batch.dtype != dtype:
+            batch = to_unit(batch)
+        mine = values if rows is None else {k: _cut(v, rows) for k, v in values.items()}
+        result = from_unit(_gated(step.run, batch, mine, _cut(active, rows)), dtype)
+        return result if out is None else out.copy_(result)
+
+    return Work(run, size, tuple(v for v in values.values() if isinstance(v, Tensor)))
+
+
+def _prepare_warp(
+    motion: Motion,
+    program: Sequence[Instruction],
+    like: Tensor,
+    dtype: torch.dtype,
+    options: Options,
+    *,
+    scaled: bool,
+    count: int,
+) -> Work:
+    size = one_size(motion)
+    scale = 255.0 if scaled and like.dtype == torch.uint8 else 1.0
+    channels = like.shape[-3]
+    fill = options.fill
+    domains = motion.legs[0].domains
+    fills = [_scaled(fill if d.fill is None else d.fill, scale, channels) for d in domains]
+    matrix, dense = _where(motion, size, like)
+    reduced = levels(motion) if options.antialias and options.interpolation != "nearest" else None
+    if reduced is not None and len(reduced) != count:
+        reduced = np.broadcast_to(reduced, (count, 2))
+    half_planes = planes(domains)
+    if not motion.is_matrix:
+        fill = next((d.fill for leg in motion.legs for d in leg.domains if d.fill is not None), fill)
+    colour = _scaled(fill, scale, channels)
+
+    def run(images: Images, rows: slice | None, out: Tensor | None) -> Tensor:
+        results = [
+            warp(
+                images,
+                _cut(matrix, rows),
+                size,
+                coordinates=_cut(dense, rows),
+                interpolation=options.interpolation,
+                border=border,
+                fill=colour,
+                planes=_cut(half_planes, rows),
+                fills=fills,
+                levels=_cut(reduced, rows),
+                program=_steps(program, rows),
+                dtype=dtype,
+                out=out if motion.bordered is True else None,
+            )
+            for border in ((motion.border,) if motion.bordered is True else (motion.border, "replicate"))
+        ]
+        if len(results) == 1:
+            return results[0]
+        result = blend(_cut(motion.bordered, rows), *results)
+        return result if out is None else out.copy_(result)
+
+    given = (matrix, dense, half_planes, *tensors_of(program))
+    return Work(run, size, tuple(t for t in given if isinstance(t, Tensor)))
+
+
+def _cut(values: Any, rows: slice | None) -> Any:
+    """Returns the rows of what differs from sample to sample; all of what does not."""
+    if rows is None or not isinstance(values, np.ndarray | Tensor) or values.ndim == 0 or len(values) == 1:
+        return values
+    return values[rows]
+
+
+def _steps(program: Sequence[Instruction], rows: slice | None) -> Sequence[Instruction]:
+    return program if rows is None else [Instruction(_cut(s.codes, rows), _cut(s.params, rows)) for s in program]
 
 
 def as_batch(images: Images) -> Tensor:
@@ -119,45 +251,6 @@ def as_batch(images: Images) -> Tensor:
             "Begin with RandomResizedCrop, Resize or a crop.",
         )
     return torch.stack(images)
-
-
-def _warp(
-    images: Images,
-    motion: Motion,
-    program: Sequence[Instruction],
-    dtype: torch.dtype,
-    interpolation: str,
-    antialias: bool,
-    fill: tuple[float, ...],
-    out: Callable[[tuple[int, ...], torch.dtype], Tensor] | None,
-) -> Tensor:
-    size = one_size(motion)
-    first = images if isinstance(images, Tensor) else images[0]
-    target = None if out is None else out((len(images), first.shape[-3], *size), dtype)
-    scale = 255.0 if first.dtype == torch.uint8 else 1.0
-    channels = first.shape[-3]
-    fills = [_scaled(fill if d.fill is None else d.fill, scale, channels) for d in motion.legs[0].domains]
-    reduced = levels(motion) if antialias and interpolation != "nearest" else None
-    if reduced is not None and len(reduced) != len(images):
-        reduced = np.broadcast_to(reduced, (len(images), 2))
-    matrix, dense = _where(motion, size, first)
-    if not motion.is_matrix:
-        fill = next((d.fill for leg in motion.legs for d in leg.domains if d.fill is not None), fill)
-    return warp(
-        images,
-        matrix,
-        size,
-        coordinates=dense,
-        interpolation=interpolation,
-        border=motion.border,
-        fill=_scaled(fill, scale, channels),
-        planes=planes(motion.legs[0].domains),
-        fills=fills,
-        levels=reduced,
-        program=program,
-        dtype=dtype,
-        out=target,
-    )
 
 
 def warp_mask(masks: Images, motion: Motion, fill: float) -> Tensor:
@@ -221,12 +314,12 @@ def _scaled(fill: tuple[float, ...], scale: float, channels: int) -> float | lis
     return fill[0] * scale if len(fill) == 1 else [f * scale for f in fill]
 
 
-def _gated(apply: Callable[..., Tensor], images: Tensor, values: dict[str, Any], active: Any) -> Tensor:
+def _gated(run: Callable[..., Tensor], images: Tensor, values: dict[str, Any], active: Any) -> Tensor:
     """Returns the images, changed where the step runs; only those samples are computed."""
     if active is False or len(images) == 0:
         return images
     if active is True:
-        return apply(images, values)
+        return run(images, values)
     chosen = np.flatnonzero(active)
     index = torch.from_numpy(chosen).to(images.device, non_blocking=True)
     mine = {}
@@ -236,7 +329,7 @@ def _gated(apply: Callable[..., Tensor], images: Tensor, values: dict[str, Any],
         elif isinstance(value, Tensor) and value.ndim and value.shape[0] == len(images):
             value = value[index]
         mine[key] = value
-    return images.index_copy(0, index, apply(images[index], mine))
+    return images.index_copy(0, index, run(images[index], mine))
 
 
 def run_mix(step: Mix, values: dict[str, Any], active: Any, images: Tensor) -> Tensor:

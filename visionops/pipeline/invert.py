@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from visionops.errors import mistake
-from visionops.kernels import warp
+from visionops.kernels.warp import warp
 
 from . import labels
 from . import matrix as mat
@@ -54,15 +54,17 @@ def _motion(pipeline: Pipeline, drawn: Drawn, like: Tensor) -> Motion:
 
 def _turned(motion: Motion) -> Any:
     """Returns the leg from the source to the output of a motion without deformation."""
-    if not motion.is_matrix:
+    if motion.deforms:
         raise mistake("inverse", "targets", "without intrinsics where a step deforms", "intrinsics")
     from .motion import Leg
 
-    return Leg(mat.inverse(motion.legs[0].matrix), (), None, motion.size, "constant")
+    return Leg(mat.inverse(motion.matrix), (), None, motion.size, "constant")
 
 
 def _image_back(pipeline: Pipeline, drawn: Drawn, name: str, kind: str, value: Any) -> Any:
-    tensor, layout = read_image(name, value) if kind == "image" else read_mask(name, value, None)
+    tensor, layout = (
+        read_image(name, value) if kind == "image" else read_mask(name, value, None, drawn.batch is not None)
+    )
     if layout.has_batch != (drawn.batch is not None):
         raise mistake(
             "inverse", name, "one sample for params of one, a batch for params of a batch", tuple(tensor.shape)

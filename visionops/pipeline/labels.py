@@ -247,7 +247,7 @@ def _shrink(window: Tensor, domain: Domain, owner: Tensor) -> Tensor:
 
 def intrinsics_through(motion: Motion, intrinsics: Float[Tensor, "b 3 3"]) -> Float[Tensor, "b 3 3"]:
     """Returns M K, the intrinsics of the output's camera, literally: a flip makes a focal length negative."""
-    stacked = mat.stack(mat.inverse(motion.legs[0].matrix))
+    stacked = mat.stack(mat.inverse(motion.matrix))
     m = stacked if isinstance(stacked, Tensor) else torch.from_numpy(np.ascontiguousarray(stacked))
     kind = _precision(intrinsics)
     m, k = m.to(intrinsics.device, kind), intrinsics.to(kind)

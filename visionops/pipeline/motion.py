@@ -73,15 +73,29 @@ class Motion:
     Attributes:
         size: of the output.
         legs: the way from the output to the source; one, without a field, unless something deforms.
+        bordered: for which samples the border holds; the source of the others is replicated.
     """
 
     size: Size
     source_size: Size
     legs: tuple[Leg, ...]
+    bordered: Any = True
 
     @property
     def is_matrix(self) -> bool:
         return len(self.legs) == 1 and self.legs[0].field is None
+
+    @property
+    def deforms(self) -> bool:
+        return any(leg.field is not None for leg in self.legs)
+
+    @property
+    def matrix(self) -> Matrix:
+        """The product of the legs' matrices, from the output to the source: borders and fields left aside."""
+        whole = self.legs[0].matrix
+        for leg in self.legs[1:]:
+            whole = mat.product(leg.matrix, whole)
+        return whole
 
     @property
     def border(self) -> str:
@@ -112,11 +126,13 @@ def compose(bounds: Sequence[Bound], size: Size, like: Tensor) -> Motion:
         if isinstance(step, Deform):
             field = _field(step, values, active, before, like)
         else:
-            matrix = mat.settle(step.matrix(values, beside(before, values)))
-            position = mat.product(mat.select(active, mat.inverse(matrix), IDENTITY), position)
+            seen = beside(before, values)
+            inverse = mat.inverse(mat.settle(step.matrix(values, seen)))
+            if active is not True:
+                inverse = mat.select(active, inverse, IDENTITY)
+            position = inverse if position is IDENTITY else mat.product(inverse, position)
             if step.border == "constant":
-                rectangle = step.domain(values, beside(before, values))
-                domain = Domain(position, _limits(rectangle, active), step.fill)
+                domain = Domain(position, _limits(step.domain(values, seen), active), step.fill)
                 if legs or not _holds(domain, sizes[-1]):
                     domains.append(domain)
         if field is not None or (step.border != "constant" and i > 0):
@@ -125,21 +141,22 @@ def compose(bounds: Sequence[Bound], size: Size, like: Tensor) -> Motion:
             position, domains = IDENTITY, []
             if field is not None:
                 domains.append(Domain(IDENTITY, rectangle, step.fill))
-    border = bounds[0].step.border if bounds else "constant"
+    border = bounds[0].step.border if bounds and bounds[0].active is not False else "constant"
     legs.append(Leg(position, tuple(domains), None, size, border))
-    return Motion(sizes[-1], size, tuple(legs))
+    return Motion(sizes[-1], size, tuple(legs), True if border == "constant" else bounds[0].active)
 
 
 def size_after(bound: Bound, size: Size) -> Size:
     """Returns the size of a step's output, sample by sample where only some run it."""
-    if bound.active is False or isinstance(bound.step, Deform):
+    step, values, active = bound
+    if active is False or isinstance(step, Deform):
         return size
-    after = bound.step.output_size(bound.values, size)
-    if after is size or (bound.active is True and are_scalars(after)):
+    after = step.output_size(values, size)
+    if after is size or (active is True and type(after[0]) is int and type(after[1]) is int):
         return after
     if any(isinstance(n, np.ndarray) and len(n) == 0 for n in after):
         return size  # no sample decides
-    return where(bound.active, after[0], size[0]), where(bound.active, after[1], size[1])
+    return where(active, after[0], size[0]), where(active, after[1], size[1])
 
 
 def uniform_size(size: Size) -> tuple[int, int] | None:
@@ -154,17 +171,34 @@ def planes(domains: Sequence[Domain]) -> np.ndarray | Tensor | None:
     """Returns the domains as half-planes (b, d, 4, 3), ``a u + b v + c >= 0``."""
     if not domains:
         return None
-    rows = []
     tensor = next((d.matrix for d in domains if isinstance(d.matrix, Tensor)), None)
+    if tensor is None:
+        rows = [_four_planes(d.matrix, reach(d.rectangle)) for d in domains]  # type: ignore[arg-type]
+        if all(map(are_scalars, rows)):
+            return np.array(rows).reshape(1, len(domains), 4, 3)
+        columns = np.broadcast_arrays(*(v for row in rows for v in row))
+        return np.stack(columns, -1).reshape(-1, len(domains), 4, 3)
+    sides = []
     for domain in domains:
-        m = mat.stack(domain.matrix, tensor)
-        x, y, z = m[:, 0], m[:, 1], m[:, 2]
-        x0, y0, x1, y1 = (_beside(edge, m, 1) for edge in reach(domain.rectangle))
-        sides = [x - x0 * z, x1 * z - x, y - y0 * z, y1 * z - y]
-        rows.append(torch.stack(sides, 1) if isinstance(m, Tensor) else np.stack(np.broadcast_arrays(*sides), 1))
-    if tensor is not None:
-        return torch.stack(torch.broadcast_tensors(*rows), 1)
-    return np.stack(np.broadcast_arrays(*rows), 1)
+        stacked = mat.stack(domain.matrix, tensor)
+        assert isinstance(stacked, Tensor)
+        entries = stacked.flatten(1).unbind(1)
+        edges = tuple(_beside(edge, tensor, 0) for edge in reach(domain.rectangle))
+        four = torch.broadcast_tensors(*(torch.as_tensor(v).to(tensor) for v in _four_planes(entries, edges)))
+        sides.append(torch.stack(four, -1).reshape(-1, 4, 3))
+    return torch.stack(torch.broadcast_tensors(*sides), 1)
+
+
+def _four_planes(m: tuple[Any, ...], edges: tuple[Any, Any, Any, Any]) -> list[Any]:
+    """Returns the twelve numbers of the sides x >= x0, x <= x1, y >= y0, y <= y1 of a rectangle, seen through a matrix."""
+    (a, b, c, d, e, f), (g, h, i) = m[:6], m[6:] or mat.LAST_ROW
+    x0, y0, x1, y1 = edges
+    return [
+        *(a - x0 * g, b - x0 * h, c - x0 * i),
+        *(x1 * g - a, x1 * h - b, x1 * i - c),
+        *(d - y0 * g, e - y0 * h, f - y0 * i),
+        *(y1 * g - d, y1 * h - e, y1 * i - f),
+    ]
 
 
 def coordinates(motion: Motion, size: tuple[int, int], like: Tensor) -> Tensor:
@@ -202,10 +236,7 @@ def levels(motion: Motion) -> np.ndarray | None:
     Rounded down: what remains is a minification below 2, where bilinear taps still touch every source pixel.
     A learned matrix is read back from its device.
     """
-    whole = motion.legs[0].matrix
-    for leg in motion.legs[1:]:
-        whole = mat.product(leg.matrix, whole)
-    sx, sy = mat.stretch(whole, *mat.centre(motion.size))
+    sx, sy = mat.stretch(motion.matrix, *mat.centre(motion.size))
     if isinstance(sx, float) and sx < 2 and sy < 2:
         return None
     both = np.stack(np.broadcast_arrays(np.atleast_1d(sy), np.atleast_1d(sx)), -1).clip(1, 2.0**MAX_LEVEL)
@@ -238,7 +269,7 @@ def _holds(domain: Domain, size: Size) -> bool:
         return False
     h, w = size
     x0, y0, x1, y1 = reach(domain.rectangle)
-    for u, v in ((0, 0), (w - 1, 0), (0, h - 1), (w - 1, h - 1)):
+    for u, v in ((0, 0), (w - 1, h - 1), (w - 1, 0), (0, h - 1)):
         x, y, z = mat.apply(domain.matrix, u, v)
         if not every((z > 0) & (x >= x0 * z) & (x <= x1 * z) & (y >= y0 * z) & (y <= y1 * z)):
             return False

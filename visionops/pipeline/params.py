@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from visionops.errors import closest, mistake
+from visionops.errors import mistake
 
 from .motion import Bound, size_after
 from .numbers import Size
@@ -67,7 +67,7 @@ def draw(
     """Returns the values of `index` (b,), a pure function of (seed, epoch, index, view)."""
     table = uniforms(seed, epoch, index, view, need)
     # One sample: plain floats, whose arithmetic costs a tenth of an array's.
-    stream: Sequence[Any] = table[:, 0].tolist() if single else table
+    stream: Any = table[:, 0].tolist() if single else table
     values: list[dict[str, Any]] = []
     active: list[Any] = []
     children: dict[int, list[Any]] = {}
@@ -76,12 +76,13 @@ def draw(
     now = size
     for i, (node, n) in enumerate(zip(plan.nodes, need.tolist(), strict=True)):
         step = node.step
-        parent = True if node.parent is None else children[node.parent][node.place]
-        gated = step.p not in (0, 1)
+        runs: Any = True if node.parent is None else children[node.parent][node.place]
         mine = stream[used : used + n]
         used += n
-        runs = _settle(gate(step, mine[0] if gated else None, parent))
-        mine = mine[1:] if gated else mine
+        if step.p != 1:
+            gated = step.p != 0
+            runs = _settle(gate(step, mine[0] if gated else None, runs))
+            mine = mine[1:] if gated else mine
         active.append(runs)
         if isinstance(step, Group):
             inside = step.gates(mine)
@@ -146,7 +147,7 @@ def from_plain(plan: Plan, params: Mapping[str, Any]) -> Drawn:
     values: list[dict[str, Any]] = [{} for _ in plan.nodes]
     active: list[Any] = [True for _ in plan.nodes]
     for i, entry in zip(leaves, params["steps"], strict=True):
-        values[i] = _together({k: _number(v, batch, names, k) for k, v in entry.items() if k not in ("step", "active")})
+        values[i] = _together({k: _number(v, batch, k) for k, v in entry.items() if k not in ("step", "active")})
         active[i] = _settle(np.asarray(entry["active"]) if isinstance(entry["active"], Sequence) else entry["active"])
     shapes = params["shapes"]
     if single:
@@ -168,16 +169,15 @@ def _together(values: dict[str, Any]) -> dict[str, Any]:
     return {k: torch.atleast_1d(torch.as_tensor(v, dtype=kind, device=like.device)) for k, v in values.items()}
 
 
-def _number(value: Any, batch: int | None, names: Sequence[str], key: str) -> Any:
+def _number(value: Any, batch: int | None, key: str) -> Any:
     if isinstance(value, Tensor):
         return value
-    if isinstance(value, str):
-        raise mistake("apply", f"params[{key!r}]", "a number", repr(value), closest(key, names))
-    if isinstance(value, Sequence):
-        array = np.array(value, np.float64)
-        if batch is None:
-            return array.item()
-        if array.shape != (batch,):
-            raise mistake("apply", f"params[{key!r}]", f"a number or {batch} of them", f"shape {array.shape}")
-        return array
-    return float(value)
+    try:
+        array = np.asarray(value)
+    except ValueError:  # rows of different lengths
+        array = np.array(None)
+    fits = array.dtype.kind in "fiub" and array.shape in ((), (1 if batch is None else batch,))
+    if not fits or not np.isfinite(array).all():
+        rule = f"a finite number{'' if batch is None else f' or {batch} of them'}"
+        raise mistake("apply", f"params[{key!r}]", rule, repr(value))
+    return float(array.item()) if batch is None or array.ndim == 0 else array.astype(np.float64)

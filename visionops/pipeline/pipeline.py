@@ -14,7 +14,7 @@ from visionops.errors import ArgumentError, closest, mistake
 
 from . import labels, serialize
 from . import matrix as mat
-from .execute import bind, blend, run_mix, run_passes, warp_mask
+from .execute import Options, bind, blend, run_mix, run_passes, warp_mask
 from .invert import invert
 from .motion import Motion, compose, size_after, uniform_size
 from .numbers import Size
@@ -131,12 +131,13 @@ class Pipeline(nn.Module):
         self.targets, self.passthrough = dict(targets or {}), tuple(passthrough)
         self.box_format, self.box_hull = box_format, box_hull
         self.box_min_area, self.box_min_visibility = float(box_min_area), float(box_min_visibility)
-        self.keypoint_swap = tuple((a, b) for a, b in pairs)
+        self.keypoint_swap: tuple[tuple[int, int], ...] = tuple((a, b) for a, b in pairs)
         for name in self.fill:
             if name not in (*KINDS[:2], *self.targets):
                 raise mistake("Pipeline", "fill", "for a target that has pixels", repr(name), closest(name, KINDS[:2]))
         self.plan = make_plan(steps, fuse=fuse)
         self._need = counts(self.plan)
+        self._kinds: dict[tuple[str, ...], dict[str, str]] = {}  # of the names it was called with
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
     # How a pipeline is used.
@@ -154,13 +155,15 @@ class Pipeline(nn.Module):
             view: tells two draws of one sample apart.
             targets: image, mask, boxes, box_labels, keypoints, intrinsics, label, and those declared.
         """
-        form, targets = _open(sample, targets)
+        form, given = _open(sample, targets)
+        if index is None and form == "mapping":
+            index, given = self._take_index(given)
         try:
-            state = self._read(targets)
+            state = self._read(given)
             drawn = self._draw(state, index, epoch, view)
             result = self._write(self._run(state, drawn))
         except ValueError as error:
-            if isinstance(index, int):
+            if isinstance(index, int | np.integer):
                 raise ValueError(f"sample index {index}: {error}") from error
             raise
         return _close(form, sample, result)
@@ -177,8 +180,7 @@ class Pipeline(nn.Module):
         """
         if len(samples) == 0:
             raise mistake("collate", "samples", "at least one sample", "none")
-        opened = [dict(_open(sample, {})[1]) for sample in samples]
-        index = [sample.pop("index", None) for sample in opened]
+        index, opened = zip(*(self._take_index(_open(sample, {})[1]) for sample in samples), strict=True)
         kinds = kinds_of("collate", list(opened[0]), self.targets, self.passthrough)
         state = read_list(opened, kinds, index)
         if any(i is None for i in index) and any(i is not None for i in index):
@@ -207,10 +209,15 @@ class Pipeline(nn.Module):
         size: Size = (int(table[0, 0]), int(table[0, 1])) if same else (table[:, 0], table[:, 1])
         return to_plain(self.plan, self._draw_for(size, len(table), single, index, epoch, view))
 
-    def apply(self, params: Mapping[str, Any], sample: Any = None, /, **targets: Any) -> Any:
-        """Returns the targets under a given draw, as from `sample` or its JSON."""
-        form, targets = _open(sample, targets)
-        state = self._read(targets)
+    def apply(self, params: Any, sample: Any = None, /, **targets: Any) -> Any:  # type: ignore[override]
+        """Returns the targets under a given draw, as from `sample` or its JSON.
+
+        A function instead of params is applied to the submodules, as in any `nn.Module`.
+        """
+        if callable(params):
+            return super().apply(params)
+        form, given = _open(sample, targets)
+        state = self._read(given)
         drawn = from_plain(self.plan, params)
         self._check_fit(state, drawn)
         return _close(form, sample, self._write(self._run(state, drawn)))
@@ -222,9 +229,9 @@ class Pipeline(nn.Module):
         masks; boxes are clipped to the source, and keypoints outside it are not valid. Where a draw deforms, images
         come back through its inverse by fixed point.
         """
-        form, targets = _open(sample, targets)
-        kinds = kinds_of("inverse", list(targets), self.targets, self.passthrough)
-        return _close(form, sample, invert(self, from_plain(self.plan, params), targets, kinds))
+        form, given = _open(sample, targets)
+        kinds = kinds_of("inverse", list(given), self.targets, self.passthrough)
+        return _close(form, sample, invert(self, from_plain(self.plan, params), given, kinds))
 
     def matrix(self, params: Mapping[str, Any]) -> Tensor:
         """Returns the composed matrix of a draw, source to output pixels, (3, 3) or (b, 3, 3).
@@ -234,9 +241,9 @@ class Pipeline(nn.Module):
         """
         drawn = from_plain(self.plan, params)
         motion = self._motion(self.plan.moves, drawn, drawn.size, torch.empty(0))
-        if not motion.is_matrix:
+        if motion.deforms:
             raise mistake("matrix", "pipeline", "without a deformation", "one", "A dense map has no matrix.")
-        stacked = mat.stack(mat.inverse(motion.legs[0].matrix))
+        stacked = mat.stack(mat.inverse(motion.matrix))
         m = stacked if isinstance(stacked, Tensor) else torch.from_numpy(stacked)
         return m[0] if drawn.batch is None else m.expand(drawn.count, 3, 3)
 
@@ -285,9 +292,17 @@ class Pipeline(nn.Module):
 
     # How it runs.
 
+    def _take_index(self, targets: Mapping[str, Any]) -> tuple[Any, Mapping[str, Any]]:
+        """Returns the index that a sample carries, and its targets: without it, unless "index" is declared."""
+        if "index" not in targets or "index" in (*self.passthrough, *self.targets):
+            return targets.get("index"), targets
+        return targets["index"], {name: value for name, value in targets.items() if name != "index"}
+
     def _read(self, targets: Mapping[str, Any]) -> State:
-        kinds = kinds_of("Pipeline", list(targets), self.targets, self.passthrough)
-        return read_one(targets, kinds)
+        names = tuple(targets)
+        if names not in self._kinds:
+            self._kinds[names] = kinds_of("Pipeline", names, self.targets, self.passthrough)
+        return read_one(targets, self._kinds[names])
 
     def _draw(self, state: State, index: Any, epoch: int | None, view: int) -> Drawn:
         if state.size is None:
@@ -359,22 +374,13 @@ class Pipeline(nn.Module):
             dtype = state.dtypes[name]
             if dtype == torch.uint8 and (self.plan.to_float or not last):
                 dtype = torch.float32
-            state.images[name] = run_passes(
-                self.plan,
-                stretch.passes,
-                drawn,
-                images,
-                state.size,
-                dtype=dtype,
-                interpolation=self.interpolation,
-                antialias=self.antialias,
-                fill=self.fill.get(name) or self.fill.get("image") or (0.0,),
-                out=out,
-            )
+            fill = self.fill.get(name) or self.fill.get("image") or (0.0,)
+            options = Options(dtype, self.interpolation, self.antialias, fill)
+            state.images[name] = run_passes(self.plan, stretch.passes, drawn, images, state.size, options, out)
         if motion is not None:
             self._move_rows(state, motion)
             for name in state.of("intrinsics"):
-                if not motion.is_matrix:
+                if motion.deforms:
                     raise mistake(
                         "Pipeline",
                         name,

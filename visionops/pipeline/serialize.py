@@ -140,6 +140,8 @@ def _to_data(value: Any) -> Any:
 
 
 def _step_from_data(entry: Any) -> Step:
+    name: Any
+    arguments: Any
     if isinstance(entry, str):
         name, arguments = entry, {}
     elif isinstance(entry, Mapping) and len(entry) == 1:

@@ -96,7 +96,8 @@ def read_one(targets: Mapping[str, Any], kinds: dict[str, str]) -> State:
             _take_image(state, name, *read_image(name, targets[name]))
     for name, kind in kinds.items():
         if kind == "mask":
-            tensor, layout = read_mask(name, targets[name], state.size)  # type: ignore[arg-type]
+            has_batch = None if state.size is None else state.form == "batch"
+            tensor, layout = read_mask(name, targets[name], state.size, has_batch)  # type: ignore[arg-type]
             _take_image(state, name, tensor, layout)
     batch = None if state.form == "single" else state.count
     for name, kind in kinds.items():
@@ -186,6 +187,8 @@ def _read_intrinsics(name: str, value: Any, batch: int | None) -> Tensor:
         tensor = tensor.expand(shape)
     if tuple(tensor.shape) != shape:
         raise mistake("Pipeline", name, f"of shape {shape}", tuple(tensor.shape))
+    if tensor.device.type == "cpu" and not torch.isfinite(tensor).all():
+        raise mistake("Pipeline", name, "finite", "NaN or infinity")
     if not tensor.is_floating_point():
         tensor = tensor.float()
     if isinstance(value, Tensor) and value.is_floating_point():

@@ -181,7 +181,7 @@ class Local(Step):
 
     kind = "local"
 
-    def apply(self, image: Tensor, values: Values) -> Tensor:
+    def run(self, image: Tensor, values: Values) -> Tensor:
         """Returns the images (b, c, h, w) after the step; every value is a number or an array (b,)."""
         raise NotImplementedError
 

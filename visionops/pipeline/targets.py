@@ -100,9 +100,16 @@ def read_image(name: str, value: Any) -> tuple[Tensor, Layout]:
     return tensor, layout
 
 
-def read_mask(name: str, value: Any, size: tuple[int, int] | None) -> tuple[Tensor, Layout]:
-    """Returns a mask as (c, h, w) or (b, c, h, w), in its own dtype."""
-    tensor, layout = _to_tensor(name, value, is_mask=True)
+def read_mask(
+    name: str, value: Any, size: tuple[int, int] | None, has_batch: bool | None = None
+) -> tuple[Tensor, Layout]:
+    """Returns a mask as (c, h, w) or (b, c, h, w), in its own dtype.
+
+    Args:
+        size: that it must have, if that is known.
+        has_batch: whether an array of rank 3 is (b, h, w); None guesses.
+    """
+    tensor, layout = _to_tensor(name, value, is_mask=True, has_batch=has_batch)
     if size is not None and tuple(tensor.shape[-2:]) != size:
         raise mistake(
             "Pipeline",
@@ -116,7 +123,7 @@ def read_mask(name: str, value: Any, size: tuple[int, int] | None) -> tuple[Tens
     return tensor, layout
 
 
-def _to_tensor(name: str, value: Any, *, is_mask: bool = False) -> tuple[Tensor, Layout]:
+def _to_tensor(name: str, value: Any, *, is_mask: bool = False, has_batch: bool | None = None) -> tuple[Tensor, Layout]:
     if isinstance(value, Tensor):
         # A mask tensor has channels only where its rank says so: (h, w), (b, h, w) or (b, c, h, w).
         if is_mask:
@@ -135,10 +142,11 @@ def _to_tensor(name: str, value: Any, *, is_mask: bool = False) -> tuple[Tensor,
         return value, Layout("tensor", True, value.ndim == 4)
     kind = "numpy"
     if not isinstance(value, np.ndarray):
-        value, kind = _from_pil(name, value), "pil"
+        value, kind = _from_pil(name, value, is_mask=is_mask), "pil"
     if value.ndim not in (2, 3, 4):
         raise mistake("Pipeline", name, "an array (h, w), (h, w, c) or (b, h, w, c)", value.shape)
-    has_batch = value.ndim == 4 or (is_mask and value.ndim == 3 and value.shape[2] > 4)
+    if has_batch is None or value.ndim != 3:
+        has_batch = value.ndim == 4 or (is_mask and value.ndim == 3 and value.shape[2] > 4)
     has_channels = value.ndim == 4 or (value.ndim == 3 and not has_batch)
     tensor = _from_numpy(name, value)
     if has_channels:
@@ -146,15 +154,16 @@ def _to_tensor(name: str, value: Any, *, is_mask: bool = False) -> tuple[Tensor,
     return tensor.unsqueeze(-3), Layout(kind, False, has_batch)
 
 
-def _from_pil(name: str, value: Any) -> np.ndarray:
+def _from_pil(name: str, value: Any, *, is_mask: bool) -> np.ndarray:
     mode = getattr(value, "mode", None)
     if mode is None or not hasattr(value, "convert"):
         raise mistake(
             "Pipeline", name, "a numpy array (h, w, c), a PIL image or a tensor (c, h, w)", type(value).__name__
         )
-    if mode == "1":
+    # A mask's values are labels: a palette's indices, and 16 bits, stay what they are.
+    if mode == "1" and not is_mask:
         value = value.convert("L")
-    elif mode not in ("L", "RGB", "RGBA", "I", "F") and not (mode == "P" and name != "image"):
+    elif mode not in ("L", "RGB", "RGBA", "I", "F") and not mode.startswith("I;16") and not is_mask:
         value = value.convert("RGB")
     return np.asarray(value)
 
@@ -200,7 +209,7 @@ def _shape(tensor: Tensor, layout: Layout) -> tuple[int, ...]:
 
 
 def _dtype(value: Any) -> Any:
-    return getattr(value, "dtype", type(value).__name__)
+    return getattr(value, "dtype", getattr(value, "mode", type(value).__name__))
 
 
 def write_image(tensor: Tensor, layout: Layout) -> Any:
@@ -236,7 +245,7 @@ def read_rows(name: str, value: Any, batch: int | None, form: str, widths: tuple
         if batch is not None and len(tensors) != batch:
             raise mistake("Pipeline", name, f"a list of {batch}", len(tensors))
         counts = tuple(len(t) for t in tensors)
-        width = max((t.shape[1] for t in tensors if len(t)), default=widths[0])
+        width = max((t.shape[1] for t in tensors if len(t)), default=tensors[0].shape[1] if tensors else widths[0])
         tensors = [t if len(t) else t.new_empty(0, width) for t in tensors]
         if any(t.shape[1] != width for t in tensors):
             raise mistake("Pipeline", name, "of one width in all samples", [t.shape[1] for t in tensors])
@@ -261,7 +270,11 @@ def _rows_tensor(name: str, value: Any, widths: tuple[int, ...], ndim: int) -> T
         shape = "(n, " if ndim == 2 else "(b, n, "
         rule = " or ".join(f"{shape}{w})" for w in widths)
         raise mistake("Pipeline", name, f"of shape {rule}", tuple(value.shape))
-    if value.device.type == "cpu" and value.is_floating_point() and not torch.isfinite(value[..., :2]).all():
+    if (
+        value.device.type == "cpu"
+        and value.is_floating_point()
+        and not torch.isfinite(value[..., : 4 if widths == (4,) else 2]).all()
+    ):
         raise mistake("Pipeline", name, "finite", "NaN or infinity", "Drop such rows first.")
     return value
 

@@ -1,8 +1,13 @@
 // Vectors as wide as the instruction set, where a loop is not enough to keep values in registers.
 #pragma once
 
+#include <cstdint>
 #include <cstring>
 #include <vector>
+
+#if defined(__AVX__)
+#include <immintrin.h>
+#endif
 
 namespace visionops {
 namespace VISIONOPS_ISA {
@@ -24,6 +29,51 @@ inline Floats load(const float* from) {
 }
 
 inline void store(Floats x, float* to) { std::memcpy(to, &x, sizeof x); }
+
+inline Floats all(float x) { return x - Floats{}; }
+
+// The compiler makes a comparison and a selection of what is one instruction, hence the intrinsics.
+// Both return x where it is a NaN.
+inline Floats at_least(Floats low, Floats x) {
+#if defined(__AVX512F__)
+  return _mm512_max_ps(low, x);
+#elif defined(__AVX__)
+  return _mm256_max_ps(low, x);
+#else
+  return low > x ? low : x;
+#endif
+}
+
+inline Floats at_most(Floats high, Floats x) {
+#if defined(__AVX512F__)
+  return _mm512_min_ps(high, x);
+#elif defined(__AVX__)
+  return _mm256_min_ps(high, x);
+#else
+  return high < x ? high : x;
+#endif
+}
+
+// As torch.clamp: a NaN stays.
+inline Floats clamp(Floats x, Floats low, Floats high) { return at_most(high, at_least(low, x)); }
+
+// Returns yes where a equals b, no elsewhere.
+inline Floats where_equal(Floats a, Floats b, Floats yes, Floats no) {
+#if defined(__AVX512F__)
+  return _mm512_mask_mov_ps(no, _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ), yes);
+#else
+  return a == b ? yes : no;
+#endif
+}
+
+// Returns min(|a|, |b|).
+inline Floats least_magnitude(Floats a, Floats b) {
+#if defined(__AVX512DQ__)
+  return _mm512_range_ps(a, b, 0b1010);
+#else
+  return at_most(at_least(a, -a), at_least(b, -b));
+#endif
+}
 
 // Floats that start where a cache line does.
 class Aligned {

@@ -39,13 +39,15 @@ def filter_separable(
     given = [t for t in (taps_x, taps_y) if isinstance(t, Tensor)]
     if image.dtype in native.SWEEP_DTYPES and native.may_run(image, *given):
         out = torch.empty(image.shape, dtype=image.dtype)
+        row = native.host(taps_x, np.float32)
+        column = row if taps_y is taps_x else native.host(taps_y, np.float32)
         native.module.filter_separable(
             native.describe(image), image.shape[1], native.SWEEP_DTYPES[image.dtype],
-            native.host(taps_x, np.float32), native.host(taps_y, np.float32), native.BORDERS[border], fill,
+            row, column, native.BORDERS[border], fill,
             native.addresses(out), torch.get_num_threads(),
         )  # fmt: skip
         return out
     x = to_unit(image)
     unit = 1 / 255 if image.dtype == torch.uint8 else 1.0
-    row, column = (torch.as_tensor(t).to(x.device, x.dtype) for t in (taps_x, taps_y))
-    return from_unit(definition.filter_separable(x, row, column, border=border, fill=fill * unit), image.dtype)
+    across, down = (torch.as_tensor(t).to(x.device, x.dtype) for t in (taps_x, taps_y))
+    return from_unit(definition.filter_separable(x, across, down, border=border, fill=fill * unit), image.dtype)

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 
 #include "common/fetch.h"
 #include "common/isa.h"
@@ -14,13 +15,14 @@
 namespace visionops {
 namespace VISIONOPS_ISA {
 
-// Colours of a run: channel c of pixel i is colours[c * RUN + i]. Loops run over RUN of them.
+// Colours of a run: channel c of pixel i is colours[c * stride + i]. Loops run over `size` of them, whole vectors.
 struct Tile {
   float* colours;
-  int channels;
+  int64_t stride;
+  int channels, size;
   int row, column;  // of the first pixel
 
-  float* channel(int c) const { return colours + c * RUN; }
+  float* channel(int c) const { return colours + c * stride; }
 };
 
 // As torch.clamp: a NaN stays.
@@ -29,47 +31,62 @@ inline float clamp(float x, float low, float high) {
   return x > high ? high : x;
 }
 
-inline void scale(float* __restrict x, float factor, float shift, float low, float high) {
-  for (int i = 0; i < RUN; ++i) x[i] = clamp(x[i] * factor + shift, low, high);
+// The steps that images meet most read from one tile and write to another, or the same one: the first of a pass may
+// read the image itself and the last may write it, without a copy in between.
+inline void move(const Tile& from, const Tile& to) {
+  if (from.colours == to.colours) return;
+  for (int c = 0; c < from.channels; ++c)
+    for (int i = 0; i < from.size; i += LANES) store(load(from.channel(c) + i), to.channel(c) + i);
 }
 
-inline void matrix(float* __restrict r, float* __restrict g, float* __restrict b, const float* m) {
-  const float m00 = m[0], m01 = m[1], m02 = m[2], m03 = m[3], m10 = m[4], m11 = m[5], m12 = m[6], m13 = m[7],
-              m20 = m[8], m21 = m[9], m22 = m[10], m23 = m[11], low = m[12], high = m[13];
-  for (int i = 0; i < RUN; ++i) {
-    const float x = r[i], y = g[i], z = b[i];
-    r[i] = clamp(m00 * x + m01 * y + m02 * z + m03, low, high);
-    g[i] = clamp(m10 * x + m11 * y + m12 * z + m13, low, high);
-    b[i] = clamp(m20 * x + m21 * y + m22 * z + m23, low, high);
+inline void scale(const float* from, float* to, int size, float factor, float shift, float low, float high) {
+  if (low == -INFINITY && high == INFINITY)
+    for (int i = 0; i < size; i += LANES) store(load(from + i) * factor + shift, to + i);
+  else
+    for (int i = 0; i < size; i += LANES)
+      store(clamp(load(from + i) * factor + shift, all(low), all(high)), to + i);
+}
+
+inline void matrix(const Tile& from, const Tile& to, const float* m) {
+  const float *r = from.channel(0), *g = from.channel(1), *b = from.channel(2);
+  Floats rows[12];
+  for (int k = 0; k < 12; ++k) rows[k] = all(m[k]);
+  const Floats low = all(m[12]), high = all(m[13]);
+  for (int i = 0; i < from.size; i += LANES) {
+    const Floats x = load(r + i), y = load(g + i), z = load(b + i);
+    for (int c = 0; c < 3; ++c) {
+      const Floats* const row = rows + 4 * c;
+      store(clamp(row[0] * x + (row[1] * y + (row[2] * z + row[3])), low, high), to.channel(c) + i);
+    }
   }
 }
 
-inline void hue(float* __restrict r, float* __restrict g, float* __restrict b, float turns) {
-  // In [0, 6), so that k below is not negative and its whole part is its floor.
-  const float shift = 6.0f * (turns - std::floor(turns));
-  for (int i = 0; i < RUN; ++i) {
-    const float x = r[i], y = g[i], z = b[i];
-    float value = x > y ? x : y;
-    value = value > z ? value : z;
-    float low = x < y ? x : y;
-    low = low < z ? low : z;
-    const float chroma = value - low;
-    const float inverse = 1.0f / (chroma > 0 ? chroma : 1.0f);
-    const float from_blue = 4.0f + (x - y) * inverse, from_green = 2.0f + (z - x) * inverse;
-    const float sextant = value == x ? (y - z) * inverse : value == y ? from_green : from_blue;
-    const float turned = sextant + shift;
-    auto back = [=](float offset) {
-      float k = turned + offset;
-      k -= 6.0f * static_cast<float>(static_cast<int32_t>(k * (1 / 6.0f)));
-      k = k < 4.0f - k ? k : 4.0f - k;
-      return value - chroma * clamp(k, 0.0f, 1.0f);
-    };
-    r[i] = back(5.0f);
-    g[i] = back(3.0f);
-    b[i] = back(1.0f);
+// With v the largest channel, c the chroma and s the sextant, a channel becomes v - c max(0, min(1, 2 - d)), where d
+// is the distance of s + 6 turns + n - 2 (n = 5, 3, 1) from a multiple of six. All of it is multiplied by c, which
+// leaves no division.
+inline void hue(const Tile& from, const Tile& to, float turns) {
+  const float *r = from.channel(0), *g = from.channel(1), *b = from.channel(2);
+  const float turned = 6.0f * (turns - std::floor(turns));
+  float shift[3];  // in [-3, 3), so that with s in [-1, 5] the multiples that can be near are 0 and 6
+  for (int c = 0; c < 3; ++c) {
+    shift[c] = turned + static_cast<float>(3 - 2 * c);
+    shift[c] -= shift[c] >= 3.0f ? 6.0f : 0.0f;
+  }
+  for (int i = 0; i < from.size; i += LANES) {
+    const Floats x = load(r + i), y = load(g + i), z = load(b + i);
+    const Floats value = at_least(at_least(x, y), z), chroma = value - at_most(at_most(x, y), z);
+    Floats sextant = (x - y) + 4.0f * chroma;
+    sextant = where_equal(value, y, (z - x) + 2.0f * chroma, sextant);
+    sextant = where_equal(value, x, y - z, sextant);
+    const Floats twice = chroma + chroma;
+    for (int c = 0; c < 3; ++c) {
+      const Floats distance = least_magnitude(sextant + shift[c] * chroma, sextant + (shift[c] - 6.0f) * chroma);
+      store(value - clamp(twice - distance, Floats{}, chroma), to.channel(c) + i);
+    }
   }
 }
 
+// The rest run in place, on all of a run's RUN pixels.
 inline void gamma(float* __restrict x, float exponent, float gain) {
   for (int i = 0; i < RUN; ++i) {
     const bool positive = x[i] > 0;
@@ -111,64 +128,51 @@ inline void add_noise(const Tile& tile, const float* p) {
   }
 }
 
-// Runs one step; `mean` is that of the image before a contrast.
-inline void run_step(const Tile& tile, Op op, const float* p, float mean) {
-  const int channels = tile.channels;
-  switch (op) {
-    case Op::none: return;
-    case Op::scale:
-      for (int c = 0; c < channels; ++c)
-        scale(tile.channel(c), p[c], p[channels + c], p[2 * channels], p[2 * channels + 1]);
-      return;
-    case Op::matrix: return matrix(tile.channel(0), tile.channel(1), tile.channel(2), p);
-    case Op::contrast:
-      for (int c = 0; c < channels; ++c) scale(tile.channel(c), p[0], (1.0f - p[0]) * mean, 0.0f, 1.0f);
-      return;
-    case Op::hue: return hue(tile.channel(0), tile.channel(1), tile.channel(2), p[0]);
-    case Op::gamma:
-      for (int c = 0; c < channels; ++c) gamma(tile.channel(c), p[0], p[1]);
-      return;
-    case Op::lut:
-      for (int c = 0; c < channels; ++c) look_up(tile.channel(c), p);
-      return;
-    case Op::solarize:
-      for (int c = 0; c < channels; ++c) solarize(tile.channel(c), p[0]);
-      return;
-    case Op::noise: return add_noise(tile, p);
-    case Op::erase:
-      if (static_cast<float>(tile.row) >= p[1] && static_cast<float>(tile.row) < p[3])
-        for (int c = 0; c < channels; ++c) erase(tile.channel(c), tile.column, p[0], p[2], p[4 + c]);
-      return;
-  }
+// Whether a step reads one tile and writes another.
+inline bool streams(Op op) { return op == Op::scale || op == Op::matrix || op == Op::contrast || op == Op::hue; }
+
+// Runs one step that streams; `mean` is that of the image before a contrast.
+inline void stream_step(const Tile& from, const Tile& to, Op op, const float* p, float mean) {
+  const int channels = from.channels, size = from.size;
+  if (op == Op::matrix) return matrix(from, to, p);
+  if (op == Op::hue) return hue(from, to, p[0]);
+  for (int c = 0; c < channels; ++c)
+    if (op == Op::contrast)
+      scale(from.channel(c), to.channel(c), size, p[0], (1.0f - p[0]) * mean, 0.0f, 1.0f);
+    else
+      scale(from.channel(c), to.channel(c), size, p[c], p[channels + c], p[2 * channels], p[2 * channels + 1]);
 }
 
-// Returns the sum of value(i) for i < count, a vector at a time: the compiler may not reorder additions.
-template <class Value>
-float sum_of(int count, Value value) {
-  alignas(64) float values[RUN];
-  for (int i = 0; i < RUN; ++i) {
-    const float x = value(i);
-    values[i] = i < count ? x : 0.0f;
-  }
-  Floats sums = {};
-  for (int i = 0; i < RUN; i += LANES) sums += load(values + i);
-  float sum = 0;
-  for (int j = 0; j < LANES; ++j) sum += sums[j];
-  return sum;
-}
-
-// Returns the sum over the first `count` pixels of the luma (three channels) or of the mean of the channels.
-inline double sum_luma(const Tile& tile, int count) {
-  if (tile.channels == 3) {
-    const float *r = tile.channel(0), *g = tile.channel(1), *b = tile.channel(2);
-    return sum_of(count, [=](int i) { return 0.299f * r[i] + 0.587f * g[i] + 0.114f * b[i]; });
-  }
-  double sum = 0;
+// Runs one of the others.
+inline void run_step(const Tile& tile, Op op, const float* p) {
+  if (op == Op::noise) return add_noise(tile, p);
   for (int c = 0; c < tile.channels; ++c) {
-    const float* const x = tile.channel(c);
-    sum += sum_of(count, [=](int i) { return x[i]; });
+    float* const x = tile.channel(c);
+    if (op == Op::gamma) gamma(x, p[0], p[1]);
+    if (op == Op::lut) look_up(x, p);
+    if (op == Op::solarize) solarize(x, p[0]);
+    if (op == Op::erase && static_cast<float>(tile.row) >= p[1] && static_cast<float>(tile.row) < p[3])
+      erase(x, tile.column, p[0], p[2], p[4 + c]);
   }
-  return sum / tile.channels;
+}
+
+// Moves a tile and returns the sum over its first `count` pixels, lane by lane, of the luma (three channels) or of the
+// mean of the channels.
+inline Floats move_and_sum(const Tile& from, const Tile& to, int count) {
+  constexpr float luma[3] = {0.299f, 0.587f, 0.114f};
+  const float equal = 1.0f / static_cast<float>(from.channels);
+  Floats sum = {};
+  for (int i = 0; i < from.size; i += LANES) {
+    Floats grey = {};
+    for (int c = 0; c < from.channels; ++c) {
+      const Floats x = load(from.channel(c) + i);
+      store(x, to.channel(c) + i);
+      grey += x * (from.channels == 3 ? luma[c] : equal);
+    }
+    for (int j = count - i; j < LANES; ++j) grey[j] = 0;
+    sum += grey;
+  }
+  return sum;
 }
 
 }  // namespace VISIONOPS_ISA

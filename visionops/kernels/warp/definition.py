@@ -16,6 +16,8 @@ TIE_SLACK = 1e-6
 # Positions are clamped to this before they become integers. Pixels.
 FAR = float(2**24)
 BICUBIC_A = -0.75
+# torch gathers no unsigned integers above 8 bits: their bits are moved as those of signed ones.
+SIGNED = {torch.uint16: torch.int16, torch.uint32: torch.int32, torch.uint64: torch.int64}
 
 
 def warp(
@@ -32,9 +34,28 @@ def warp(
 ) -> Shaped[Tensor, "b c oh ow"]:
     """Returns the image resampled; arguments as in `visionops.kernels.warp.warp`, already checked."""
     dtype = image.dtype
+    if interpolation == "nearest" and dtype in SIGNED:
+        signed = SIGNED[dtype]
+        fill, fills = (None if f is None else f.to(image.device, dtype).view(signed) for f in (fill, fills))
+        bits = warp(
+            image.view(signed),
+            inverse,
+            size,
+            coordinates=coordinates,
+            interpolation=interpolation,
+            border=border,
+            fill=fill,
+            planes=planes,
+            fills=fills,
+        )
+        return bits.view(dtype)
     if interpolation != "nearest" and dtype not in (torch.float32, torch.float64):
         image = image.float()
-    x, y = positions(inverse, size) if coordinates is None else coordinates.unbind(-1)
+    if coordinates is None:
+        assert inverse is not None
+        x, y = positions(inverse, size)
+    else:
+        x, y = coordinates.unbind(-1)
     finite = x.isfinite() & y.isfinite()
     x = torch.where(finite, x, 0).clamp(-FAR, FAR)
     y = torch.where(finite, y, 0).clamp(-FAR, FAR)
@@ -82,10 +103,10 @@ def fold(index: Tensor, n: int, border: str) -> Tensor:
     return index.clamp(0, n - 1)
 
 
-def taps(position: Tensor, interpolation: str, dtype: torch.dtype) -> tuple[list[Tensor], list[Tensor | None]]:
-    """Returns the tap indices around each position and their weights (None: weight one)."""
+def taps(position: Tensor, interpolation: str, dtype: torch.dtype) -> tuple[list[Tensor], list[Tensor]]:
+    """Returns the tap indices around each position and their weights; nearest has one tap and no weight."""
     if interpolation == "nearest":
-        return [(position + (0.5 + TIE_SLACK)).floor().long()], [None]
+        return [(position + (0.5 + TIE_SLACK)).floor().long()], []
     low = position.detach().floor()
     t = (position - low).to(dtype)
     low = low.long()
@@ -103,16 +124,16 @@ def _gather(image: Tensor, x: Tensor, y: Tensor, interpolation: str, border: str
     xs, wx = taps(x, interpolation, image.dtype)
     ys, wy = taps(y, interpolation, image.dtype)
     oh, ow = x.shape[-2:]
-    out = None
-    for iy, weight_y in zip(ys, wy, strict=True):
-        for ix, weight_x in zip(xs, wx, strict=True):
+    out: Tensor | None = None
+    for j, iy in enumerate(ys):
+        for i, ix in enumerate(xs):
             index = fold(iy, h, border) * w + fold(ix, w, border)
             value = flat.gather(2, index.flatten(1)[:, None].expand(b, c, -1)).unflatten(2, (oh, ow))
             if border == "constant":
                 inside = (ix >= 0) & (ix < w) & (iy >= 0) & (iy < h)
                 value = torch.where(inside[:, None], value, fill[:, None, None])
-            if weight_x is not None and weight_y is not None:
-                weight = (weight_x * weight_y)[:, None]
+            if wx:
+                weight = (wx[i] * wy[j])[:, None]
                 # A tap of weight zero is not read: a NaN there stays out (a finite one stays in the gradient).
                 value = torch.where((weight != 0) | value.isfinite(), value, 0) * weight
             out = value if out is None else out + value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -53,7 +54,7 @@ def warp(
         planes: half-planes ``a u + b v + c >= 0`` of the output, four for each of d domains. A pixel outside
             domain i and inside all before it gets ``fills[i]``.
         fills: a fill for each domain.
-        levels: powers of two (along y, along x) by which each source is reduced first, by area. None reduces nothing.
+        levels: powers of two (along y, along x) by which each source is reduced first, by area; "nearest" reduces none.
         program: colours after the resampling, see `visionops.kernels.pixel.program`.
         dtype: of the result; None keeps the image's.
         out: a contiguous tensor to write into, outside autograd only.
@@ -63,84 +64,117 @@ def warp(
     bfloat16 compute in float32.
     """
     first = image if isinstance(image, Tensor) else image[0]
-    b, c = len(image), first.shape[-3]
-    dtype = dtype or first.dtype
-    device = first.device
-    fill_row = _colours(fill, c)
-    fill_rows = None if fills is None or planes is None else np.stack([_colours(f, c) for f in fills])
+    c = first.shape[-3]
+    if interpolation == "nearest" or levels is None or not levels.any():
+        levels = None
+    look = _Look(
+        size,
+        interpolation,
+        border,
+        _colours(fill, c),
+        None if fills is None or planes is None else np.stack([_colours(f, c) for f in fills]),
+        dtype or first.dtype,
+    )
     given = [t for t in (inverse, coordinates, planes) if isinstance(t, Tensor)] + tensors_of(program)
     images = [image] if isinstance(image, Tensor) else image
-    if native.may_run(*images, *given):
-        table = native.describe(image)
-        shape = (b, c, *size)
-        target = torch.empty(shape, dtype=dtype) if out is None else out
-        outputs = native.addresses(target)
-        if coordinates is not None:
-            coordinates = coordinates.float().expand(b, -1, -1, -1).contiguous()
-        where = (
-            None if inverse is None else native.host(inverse, np.float64),
-            None if coordinates is None else native.addresses(coordinates),
-            None if planes is None else native.host(planes, np.float64),
-        )
-        threads = torch.get_num_threads()
-        if first.dtype in native.SWEEP_DTYPES and dtype in native.SWEEP_DTYPES:
-            native.module.sweep(
-                table, c, native.SWEEP_DTYPES[first.dtype], *where, fill_rows, fill_row,
-                native.INTERPOLATIONS[interpolation], native.BORDERS[border],
-                None if levels is None or not levels.any() else np.ascontiguousarray(levels, np.int32),
-                *encode(program, b), outputs, native.SWEEP_DTYPES[dtype], *size, threads,
-            )  # fmt: skip
-            return target
-        if interpolation == "nearest" and not program and dtype == first.dtype:
-            native.module.gather_nearest(
-                table, c, first.element_size(), *where, _bits(fill_rows, dtype), _bits(fill_row, dtype),
-                native.BORDERS[border], outputs, *size, threads,
-            )  # fmt: skip
-            return target
-    if not isinstance(image, Tensor):
-        parts = [
-            _define(one[None], *_sample(i, inverse, coordinates, planes), size, interpolation, border, fill_row,
-                    fill_rows, None if levels is None else levels[i : i + 1], [step.of(i) for step in program], dtype)
-            for i, one in enumerate(image)
-        ]  # fmt: skip
-        result = torch.cat(parts)
+    if look.is_compiled(first.dtype, program) and native.may_run(*images, *given):
+        return _compiled(image, inverse, coordinates, planes, look, levels, program, out)
+    where = [_tensor(values, first.device) for values in (inverse, coordinates, planes)]
+    if isinstance(image, Tensor):
+        result = _define(image, where, look, levels, program)
     else:
-        where = (_tensor(inverse, device), coordinates, _tensor(planes, device))
-        result = _define(image, *where, size, interpolation, border, fill_row, fill_rows, levels, program, dtype)
+        result = torch.cat(
+            [
+                _define(
+                    one[None],
+                    [None if v is None else v if v.shape[0] == 1 else v[i : i + 1] for v in where],
+                    look,
+                    None if levels is None else levels[i : i + 1],
+                    [step.of(i) for step in program],
+                )
+                for i, one in enumerate(image)
+            ]
+        )
     return result if out is None else out.copy_(result)
 
 
-def _define(
-    image: Tensor,
-    inverse: Tensor | None,
+class _Look(NamedTuple):
+    """What is the same for all samples. Fills are in the units of the image."""
+
+    size: tuple[int, int]
+    interpolation: str
+    border: str
+    fill: np.ndarray
+    fills: np.ndarray | None
+    dtype: torch.dtype
+
+    def is_plain(self, source: torch.dtype, program: Program) -> bool:
+        """Returns whether pixels are only moved, in their own dtype."""
+        return self.interpolation == "nearest" and not program and self.dtype == source
+
+    def is_compiled(self, source: torch.dtype, program: Program) -> bool:
+        swept = source in native.SWEEP_DTYPES and self.dtype in native.SWEEP_DTYPES
+        return swept or self.is_plain(source, program)
+
+
+def _compiled(
+    image: Tensor | Sequence[Tensor],
+    inverse: Array | None,
     coordinates: Tensor | None,
-    planes: Tensor | None,
-    size: tuple[int, int],
-    interpolation: str,
-    border: str,
-    fill: np.ndarray,
-    fills: np.ndarray | None,
+    planes: Array | None,
+    look: _Look,
     levels: np.ndarray | None,
     program: Program,
-    dtype: torch.dtype,
+    out: Tensor | None,
 ) -> Tensor:
-    plain = interpolation == "nearest" and not program and dtype == image.dtype
-    x = image if plain else to_unit(image)
-    unit = 1.0 if plain or image.dtype != torch.uint8 else 1 / 255
-    kind = torch.float64 if x.dtype == torch.float64 else torch.float32
-    colours = (torch.from_numpy(f * unit).to(x.device, x.dtype if plain else kind) for f in (fill,))
-    options = {
-        "interpolation": interpolation,
-        "border": border,
-        "fill": next(colours),
-        "planes": planes,
-        "fills": None if fills is None else torch.from_numpy(fills * unit).to(x.device, x.dtype),
-    }
-    if levels is None or not levels.any():
-        x = definition.warp(x, inverse, size, coordinates=coordinates, **options)
+    first = image if isinstance(image, Tensor) else image[0]
+    b = first.shape[0] if isinstance(image, Tensor) else len(image)
+    c = first.shape[-3]
+    target = torch.empty((b, c, *look.size), dtype=look.dtype) if out is None else out
+    if coordinates is not None:
+        coordinates = coordinates.float().expand(b, -1, -1, -1).contiguous()
+    where = (
+        None if inverse is None else native.host(inverse, np.float64),
+        None if coordinates is None else native.addresses(coordinates),
+        None if planes is None else native.host(planes, np.float64),
+    )
+    sources, outputs, threads = native.describe(image), native.addresses(target), torch.get_num_threads()
+    border = native.BORDERS[look.border]
+    if first.dtype in native.SWEEP_DTYPES and look.dtype in native.SWEEP_DTYPES:
+        native.module.sweep(
+            sources, c, native.SWEEP_DTYPES[first.dtype], *where, look.fills, look.fill,
+            native.INTERPOLATIONS[look.interpolation], border,
+            None if levels is None else np.ascontiguousarray(levels, np.int32),
+            *encode(program, b), outputs, native.SWEEP_DTYPES[look.dtype], *look.size, threads,
+        )  # fmt: skip
     else:
-        x = reduce(x, inverse, size, coordinates, levels, options)
-    return x if plain else from_unit(pixel_definition.pixel(x, program), dtype)
+        fills = None if look.fills is None else _bits(look.fills, look.dtype)
+        native.module.gather_nearest(
+            sources, c, first.element_size(), *where, fills, _bits(look.fill, look.dtype), border, outputs,
+            *look.size, threads,
+        )  # fmt: skip
+    return target
+
+
+def _define(
+    image: Tensor, where: Sequence[Tensor | None], look: _Look, levels: np.ndarray | None, program: Program
+) -> Tensor:
+    inverse, coordinates, planes = where
+    plain = look.is_plain(image.dtype, program)
+    x = image if plain else to_unit(image)
+    unit = 1 / 255 if image.dtype == torch.uint8 and not plain else 1.0
+    options: dict[str, Any] = {
+        "interpolation": look.interpolation,
+        "border": look.border,
+        "fill": _typed(look.fill * unit, x.dtype).to(x.device),
+        "planes": planes,
+        "fills": None if look.fills is None else _typed(look.fills * unit, x.dtype).to(x.device),
+    }
+    if levels is None:
+        x = definition.warp(x, inverse, look.size, coordinates=coordinates, **options)
+    else:
+        x = reduce(x, inverse, look.size, coordinates, levels, options)
+    return x if plain else from_unit(pixel_definition.pixel(x, program), look.dtype)
 
 
 def _colours(fill: float | Sequence[float], channels: int) -> np.ndarray:
@@ -157,18 +191,14 @@ def _tensor(values: Array | None, device: torch.device) -> Tensor | None:
     return tensor if device.type == "cpu" else tensor.to(device, torch.float32, non_blocking=True)
 
 
-def _sample(i: int, *values: Array | None) -> list[Tensor | None]:
-    """Returns sample i of each, as tensors of batch one on the host."""
-    cpu = torch.device("cpu")
-    return [None if v is None else _tensor(v if v.shape[0] == 1 else v[i : i + 1], cpu) for v in values]
+def _typed(values: np.ndarray, dtype: torch.dtype) -> Tensor:
+    """Returns numbers in a dtype, rounded where it holds integers."""
+    return torch.from_numpy(values if dtype.is_floating_point else values.round()).to(dtype)
 
 
-def _bits(values: np.ndarray | None, dtype: torch.dtype) -> np.ndarray | None:
+def _bits(values: np.ndarray, dtype: torch.dtype) -> np.ndarray:
     """Returns numbers as the bytes they have in the dtype, each in the low end of a uint64."""
-    if values is None:
-        return None
-    typed = torch.from_numpy(np.ascontiguousarray(values)).to(dtype)
-    raw = typed.view(torch.uint8).reshape(*values.shape, -1).numpy()
+    raw = _typed(values, dtype).contiguous().view(torch.uint8).reshape(*values.shape, -1).numpy()
     padded = np.zeros((*values.shape, 8), np.uint8)
     padded[..., : raw.shape[-1]] = raw
     return padded.view(np.uint64)[..., 0]

@@ -25,6 +25,9 @@ class Sampler {
     if (aligned && job.interpolation == Interpolation::bilinear && job.border != Border::circular) precompute_columns();
   }
 
+  // Whether rows are best swept one at a time.
+  bool by_rows() const { return (!matrix_ && !map_) || !columns_.empty(); }
+
   void sample(const Run& run, float* tile) {
     if (!matrix_ && !map_) return load_run(run, tile);
     if (!columns_.empty()) return sample_aligned(run, tile);

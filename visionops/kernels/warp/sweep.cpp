@@ -21,10 +21,7 @@ void store(const float* __restrict colours, int count, uint8_t* __restrict out) 
 }
 
 void store(const float* __restrict colours, int count, float* __restrict out) {
-  if (count == RUN)
-    std::memcpy(out, colours, sizeof(float) * RUN);
-  else
-    for (int i = 0; i < count; ++i) out[i] = colours[i];
+  std::memcpy(out, colours, sizeof(float) * count);
 }
 
 // The part of a row inside all domains, and what each domain leaves of it to its fill.
@@ -48,62 +45,103 @@ template <class T>
 class Sweeper {
  public:
   Sweeper(const Sweep& job, const Pass& pass, Sampler<T>& sampler, const float* fills)
-      : job_(job), pass_(pass), sampler_(sampler), fills_(fills), colours_(static_cast<size_t>(job.channels) * RUN) {}
+      : job_(job), pass_(pass), sampler_(sampler), fills_(fills), colours_(static_cast<size_t>(job.channels) * RUN),
+        target_(pass.to                             ? pass.to
+                : job.out_dtype == Dtype::float32 ? reinterpret_cast<float*>(job.outputs[pass.sample])
+                                                    : nullptr) {
+    for (int step = pass.first; step < pass.last; ++step)
+      if (job.code(pass.sample, step) != Op::none) steps_.push_back(step);
+  }
 
   void sweep(int begin, int end) {
     const int width = job_.geometry.width;
     const double* const planes = pass_.from ? nullptr : job_.geometry.planes_of(pass_.sample);
+    const int band = sampler_.by_rows() ? 1 : BAND;
+    static_assert(SUM_ROWS % BAND == 0);
     Row rows[BAND];
-    for (int top = begin; top < end; top += BAND) {
-      const int bottom = std::min(top + BAND, end);
+    for (int top = begin; top < end; top += band) {
+      const int bottom = std::min(top + band, end);
       for (int row = top; row < bottom; ++row)
         rows[row - top].set(planes, planes ? job_.geometry.domains : 0, width, row);
-      static_assert(SUM_ROWS % BAND == 0);
-      double sum = 0;
       for (int column = 0; column < width; column += RUN)
-        for (int row = top; row < bottom; ++row) sum += sweep_run(make_run(row, column, width), rows[row - top]);
-      if (pass_.sums) {
+        for (int row = top; row < bottom; ++row) sweep_run(make_run(row, column, width), rows[row - top]);
+      if (pass_.sums && (bottom % SUM_ROWS == 0 || bottom == end)) {
         double& total = pass_.sums[top / SUM_ROWS];
-        total = top % SUM_ROWS ? total + sum : sum;
+        total = 0;
+        for (double& lane : sums_) total += lane, lane = 0;
       }
     }
   }
 
  private:
-  // Returns the sum of the luma if the pass wants it.
-  double sweep_run(const Run& run, const Row& row) {
-    const int channels = job_.channels;
-    const Tile tile{colours_.data(), channels, run.row, run.column};
+  void sweep_run(const Run& run, const Row& row) {
+    const Tile mine{colours_.data(), RUN, job_.channels, whole_vectors(run.count), run.row, run.column};
+    // Where whole vectors fit, colours go straight to float32 planes, and come straight from them.
+    const bool fits = mine.size == run.count;
+    const bool direct = fits && target_;
+    const Tile out = direct ? on_planes(target_, mine) : mine;
+    Tile at = fits && pass_.from ? on_planes(const_cast<float*>(pass_.from), mine) : mine;
+    if (at.colours == mine.colours) fill_run(run, row, mine);
+    for (size_t i = 0; i < steps_.size(); ++i) {
+      const Op op = job_.code(pass_.sample, steps_[i]);
+      const float* const params = job_.params_of(pass_.sample, steps_[i]);
+      if (streams(op)) {
+        const Tile& to = i + 1 == steps_.size() && !pass_.sums ? out : mine;
+        stream_step(at, to, op, params, pass_.mean);
+        at = to;
+      } else {
+        move(at, mine);
+        run_step(mine, op, params);
+        at = mine;
+      }
+    }
+    if (pass_.sums) {
+      const Floats sum = move_and_sum(at, out, run.count);
+      for (int j = 0; j < LANES; ++j) sums_[j] += sum[j];
+    } else {
+      move(at, out);
+    }
+    if (!direct && target_)
+      store_run(mine, run, target_);
+    else if (!direct)
+      store_run(mine, run, reinterpret_cast<uint8_t*>(job_.outputs[pass_.sample]));
+  }
+
+  void fill_run(const Run& run, const Row& row, const Tile& tile) {
     if (row.inside.begin < run.column + run.count && row.inside.end > run.column) sampler_.sample(run, tile.colours);
     for (const Row::Piece& piece : row.left) {
       const int from = std::max(piece.span.begin - run.column, 0);
       const int to = std::min(piece.span.end - run.column, run.count);
-      for (int c = 0; c < channels; ++c)
-        for (int i = from; i < to; ++i) tile.channel(c)[i] = fills_[piece.domain * channels + c];
+      for (int c = 0; c < tile.channels; ++c)
+        for (int i = from; i < to; ++i) tile.channel(c)[i] = fills_[piece.domain * tile.channels + c];
     }
-    for (int step = pass_.first; step < pass_.last; ++step)
-      run_step(tile, job_.code(pass_.sample, step), job_.params_of(pass_.sample, step), pass_.mean);
-    if (pass_.to)
-      store_run(tile, run, pass_.to);
-    else if (job_.out_dtype == Dtype::float32)
-      store_run(tile, run, reinterpret_cast<float*>(job_.outputs[pass_.sample]));
-    else
-      store_run(tile, run, reinterpret_cast<uint8_t*>(job_.outputs[pass_.sample]));
-    return pass_.sums ? sum_luma(tile, run.count) : 0;
+  }
+
+  static int whole_vectors(int count) { return (count + LANES - 1) / LANES * LANES; }
+
+  int64_t plane() const { return static_cast<int64_t>(job_.geometry.height) * job_.geometry.width; }
+  int64_t place(int row, int column) const { return static_cast<int64_t>(row) * job_.geometry.width + column; }
+
+  Tile on_planes(float* planes, Tile tile) const {
+    tile.colours = planes + place(tile.row, tile.column);
+    tile.stride = plane();
+    return tile;
   }
 
   template <class Out>
   void store_run(const Tile& tile, const Run& run, Out* out) const {
-    const int64_t width = job_.geometry.width, plane = job_.geometry.height * width;
     for (int c = 0; c < job_.channels; ++c)
-      store(tile.channel(c), run.count, out + c * plane + run.row * width + run.column);
+      store(tile.channel(c), run.count, out + c * plane() + place(run.row, run.column));
   }
 
   const Sweep& job_;
   const Pass& pass_;
   Sampler<T>& sampler_;
   const float* const fills_;
+  std::vector<int> steps_;  // those that do something
   Aligned colours_;
+  float* const target_;     // float32 planes to write to; null: bytes
+  double sums_[LANES] = {};
 };
 
 template <class T>
