@@ -190,7 +190,7 @@ def planes(domains: Sequence[Domain]) -> np.ndarray | Tensor | None:
 
 
 def _four_planes(m: tuple[Any, ...], edges: tuple[Any, Any, Any, Any]) -> list[Any]:
-    """Returns the twelve numbers of the sides x >= x0, x <= x1, y >= y0, y <= y1 of a rectangle, seen through a matrix."""
+    """Returns the twelve numbers of a rectangle's sides x >= x0, x <= x1, y >= y0, y <= y1, seen through a matrix."""
     (a, b, c, d, e, f), (g, h, i) = m[:6], m[6:] or mat.LAST_ROW
     x0, y0, x1, y1 = edges
     return [

@@ -131,7 +131,7 @@ class Pipeline(nn.Module):
         self.targets, self.passthrough = dict(targets or {}), tuple(passthrough)
         self.box_format, self.box_hull = box_format, box_hull
         self.box_min_area, self.box_min_visibility = float(box_min_area), float(box_min_visibility)
-        self.keypoint_swap: tuple[tuple[int, int], ...] = tuple((a, b) for a, b in pairs)
+        self.keypoint_swap: tuple[tuple[int, int], ...] = tuple((a, b) for a, b in pairs)  # type: ignore[misc]
         for name in self.fill:
             if name not in (*KINDS[:2], *self.targets):
                 raise mistake("Pipeline", "fill", "for a target that has pixels", repr(name), closest(name, KINDS[:2]))

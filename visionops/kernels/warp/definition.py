@@ -36,7 +36,8 @@ def warp(
     dtype = image.dtype
     if interpolation == "nearest" and dtype in SIGNED:
         signed = SIGNED[dtype]
-        fill, fills = (None if f is None else f.to(image.device, dtype).view(signed) for f in (fill, fills))
+        fill = fill.to(image.device, dtype).view(signed)
+        fills = None if fills is None else fills.to(image.device, dtype).view(signed)
         bits = warp(
             image.view(signed),
             inverse,

@@ -26,7 +26,7 @@ def reduce(
         chosen = np.flatnonzero((levels == level).all(1))
         everyone = len(chosen) == len(image)
         index = torch.from_numpy(chosen).to(image.device, non_blocking=True)
-        mine = {
+        mine: dict[str, Any] = {
             key: value if everyone or not isinstance(value, Tensor) or key in ("fill", "fills") or value.shape[0] == 1
             else value[index]
             for key, value in {**options, "inverse": inverse, "coordinates": coordinates}.items()
