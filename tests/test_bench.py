@@ -29,7 +29,8 @@ def small():
 class TestLoader:
     def test_every_side_of_every_pipeline_is_in_the_table(self, small):
         speed, exact = small.tables
-        sides_each = 2 + 2  # visionops twice, and two peers, there or not
+        # visionops twice, two peers, there or not, and Albumentations a second time if it is.
+        sides_each = 2 + 2 + sides.installed("albumentations")
         assert len(speed.rows) == sides_each * len(sides.PIPELINES)
         assert [r[0] for r in speed.rows if r[0]] == list(sides.PIPELINES.values())
         assert len(exact.rows) == 2 * len(accuracy.MOTIONS)

@@ -6,8 +6,8 @@ All steps run on every image (p=1), but for the flip (p=0.5).
 
 from __future__ import annotations
 
-import os
 import itertools
+import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -32,8 +32,8 @@ DIFFERENCES = (
     "visionops stays in float and resamples once.",
     "Perspective: Albumentations moves corners by |N(0, s)| (s = 0.063 for the same mean, 0.05) and enlarges what is "
     "inside; visionops and Kornia move them inwards uniformly, up to 0.1 of the size, and fill the rest.",
-    "Albumentations' ToTensorV2 returns a view in HWC memory. The output compared is CHW, so its copy is timed; a row of its "
-    "own shows it without.",
+    "Albumentations' ToTensorV2 returns a view in HWC memory. The output compared is CHW, so its copy is timed; a row "
+    "of its own shows it without.",
     "Kornia takes one size a batch: it gets equal crops of the photos, stacked beforehand; the stacking is not timed.",
 )
 
