@@ -50,7 +50,7 @@ def curve(
     """
     from math import log10
 
-    width, height, left, top, bottom = 340, 190, 46, 28, 24
+    width, height, left, top, bottom = 270, 170, 44, 28, 22
     values = [v for _, line in series for v in line] + ([] if target is None else [target])
     low, high = min(values), max(values)
     if log:

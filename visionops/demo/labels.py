@@ -27,8 +27,6 @@ POINTS: dict[str, dict[str, tuple[float, float]]] = {
     "chelsea": {"left eye": (313.5, 131), "right eye": (171, 113), "nose": (262, 235), "left ear": (362, 30),
                 "right ear": (64, 11)},
 }  # fmt: skip
-# Pairs of the points above that change places in a mirror.
-SWAP = ((0, 1), (3, 4))
 
 COFFEE = ("background", "saucer", "cup", "coffee", "spoon")
 RETINA = ("background", "vessel", "optic disc", "fovea")
@@ -42,11 +40,11 @@ def photos() -> dict[str, np.ndarray]:
     """Returns the eight photos by name, uint8 RGB (H, W, 3); the retina whole, at half its size.
 
     Raises:
-        RuntimeError: without scikit-image, which carries them.
+        ValueError: without scikit-image, which carries them.
     """
     named, real = load_photos()
     if not real:
-        raise RuntimeError("demo: scikit-image must be installed, for its photos. pip install 'visionops[demo]'")
+        raise ValueError("demo: scikit-image must be installed, for its photos. Install it: pip install 'visionops[demo]'.")
     with Image.open(_folder() / "retina.jpg") as whole:
         named["retina"] = np.array(whole.convert("RGB").resize((512, 512), Image.Resampling.LANCZOS))
     return named
@@ -81,17 +79,19 @@ def coffee_mask(photo: np.ndarray) -> np.ndarray:
 
 
 def retina_mask(photo: np.ndarray) -> np.ndarray:
-    """Returns the classes of the retina photo's pixels, uint8: vessels are darker in green than their surroundings."""
-    green = Image.fromarray(photo[:, :, 1])
-    around = np.asarray(green.filter(ImageFilter.GaussianBlur(8)), np.int16)
-    vessel = (around - photo[:, :, 1] > 7).astype(np.uint8)
-    y, x = np.indices(vessel.shape)
-    vessel[np.hypot(x - 256, y - 255) > 240] = 0
-    mask = Image.fromarray(vessel)
+    """Returns the classes of the retina photo's pixels, uint8: vessels found, disc and fovea by hand."""
+    mask = Image.fromarray(vessels(photo))
     draw = ImageDraw.Draw(mask)
     draw.ellipse((69, 206, 117, 276), fill=2)
     draw.ellipse((230, 229, 284, 281), fill=3)
     return np.array(mask)
+
+
+def vessels(photo: np.ndarray) -> np.ndarray:
+    """Returns where a retina is darker in green than its surroundings, uint8; its rim is left out."""
+    around = np.asarray(Image.fromarray(photo[:, :, 1]).filter(ImageFilter.GaussianBlur(8)), np.int16)
+    lit = Image.fromarray(((photo[:, :, 0] > 60) * 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(8))
+    return ((around - photo[:, :, 1] > 7) & (np.asarray(lit) > 252)).astype(np.uint8)
 
 
 def stereo() -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -93,7 +93,7 @@ def code(source: str) -> str:
     return f'<pre class="code"><code>{_coloured(source)}</code></pre>'
 
 
-def source_of(function: Callable[[], Pipeline], *after: str) -> str:
+def source_of(function: Callable[..., Pipeline], *after: str) -> str:
     """Returns what a function returns as a statement: its own source, so that the page shows what ran."""
     text = textwrap.dedent(inspect.getsource(function))
     (body,) = ast.parse(text).body
@@ -104,11 +104,11 @@ def source_of(function: Callable[[], Pipeline], *after: str) -> str:
 
 def plan(pipe: Pipeline) -> str:
     """Returns `explain()` as printed, the line of all passes first."""
-    first, *rest = pipe.explain().splitlines()
+    lines = pipe.explain().splitlines()
     passes = len(pipe.plan.passes)
     head = f"{steps(pipe)} steps, {passes} pass{'es' * (passes != 1)}"
-    lines = [f"<b>{escape(first)}</b>", *map(escape, rest)]
-    return f'<div class="plan"><div class="head"><span>pipe.explain()</span><span>{head}</span></div><pre>{"<br>".join(lines)}</pre></div>'
+    text = "".join(f"<span>{escape(line)}</span>" for line in lines)
+    return f'<div class="plan"><div class="head"><span>pipe.explain()</span><span>{head}</span></div><pre>{text}</pre></div>'
 
 
 def diagram(pipe: Pipeline) -> str:

@@ -1,10 +1,9 @@
-"""The pipelines of the page. It shows their source: what you read there is what ran."""
+"""The pipelines of the page. It shows their source, in lines of at most 50: what you read there is what ran."""
 
 from __future__ import annotations
 
-import visionops.augment as va
-
 import visionops as vo
+import visionops.augment as va
 from visionops import Pipeline
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -25,10 +24,11 @@ def everything() -> Pipeline:
 
 def classification() -> Pipeline:
     return vo.Pipeline(
-        va.RandomResizedCrop((224, 224), scale=(0.2, 1)),
+        va.RandomResizedCrop(224, scale=(0.2, 1)),
         va.HorizontalFlip(p=0.5),
         va.ColorJitter(0.4, 0.4, 0.4, 0.1),
-        va.OneOf(va.Grayscale(), va.Solarize(0.6), va.Posterize(3), p=0.25),
+        va.OneOf(va.Grayscale(), va.Solarize(0.6),
+                 va.Posterize(3), p=0.25),
         va.Erase(value=MEAN, p=0.25),
         va.Normalize(MEAN, STD),
         seed=1,
@@ -40,7 +40,7 @@ def detection() -> Pipeline:
         va.Resize(384),
         va.RandomCrop((320, 320)),
         va.HorizontalFlip(p=0.5),
-        va.Affine(rotate=(-15, 15), scale=(0.7, 1.3)),
+        va.Affine((-15, 15), scale=(0.7, 1.3)),
         va.ColorJitter(0.3, 0.3, 0.3),
         box_min_visibility=0.3,
         fill=0.5,
@@ -62,7 +62,7 @@ def segmentation() -> Pipeline:
 def pose() -> Pipeline:
     return vo.Pipeline(
         va.HorizontalFlip(p=0.5),
-        va.Affine(rotate=(-35, 35), scale=(0.8, 1.1)),
+        va.Affine((-35, 35), scale=(0.8, 1.1)),
         va.Perspective(0.3),
         va.Brightness((0.8, 1.3)),
         keypoint_swap=[(0, 1), (3, 4)],
@@ -72,7 +72,7 @@ def pose() -> Pipeline:
 
 def mixup() -> Pipeline:
     return vo.Pipeline(
-        va.RandomResizedCrop((224, 224), scale=(0.4, 1)),
+        va.RandomResizedCrop(224, scale=(0.4, 1)),
         va.HorizontalFlip(p=0.5),
         va.MixUp(alpha=1.0, num_classes=6),
         va.Normalize(MEAN, STD),
@@ -82,7 +82,7 @@ def mixup() -> Pipeline:
 
 def cutmix() -> Pipeline:
     return vo.Pipeline(
-        va.RandomResizedCrop((224, 224), scale=(0.4, 1)),
+        va.RandomResizedCrop(224, scale=(0.4, 1)),
         va.HorizontalFlip(p=0.5),
         va.CutMix(alpha=1.0, num_classes=6),
         va.Normalize(MEAN, STD),
@@ -90,11 +90,11 @@ def cutmix() -> Pipeline:
     )
 
 
-def test_time() -> Pipeline:
+def many_views() -> Pipeline:
     return vo.Pipeline(
-        va.Resize((320, 384)),
+        va.Resize((448, 448)),
         va.HorizontalFlip(p=0.5),
-        va.Affine(rotate=(-30, 30), scale=(0.8, 1)),
+        va.Affine((-30, 30), scale=(0.8, 1)),
         va.Perspective(0.25),
         va.Normalize(MEAN, STD),
     )
@@ -102,7 +102,9 @@ def test_time() -> Pipeline:
 
 def stereo_pair() -> Pipeline:
     return vo.Pipeline(
-        va.RandomResizedCrop((320, 480), scale=(0.4, 0.8), ratio=(1.4, 1.6)),
+        va.RandomResizedCrop((320, 480),
+                             scale=(0.4, 0.8),
+                             ratio=(1.4, 1.6)),
         va.HorizontalFlip(p=0.5),
         va.Rotate((-10, 10)),
         va.ColorJitter(0.3, 0.3, 0.3),

@@ -14,13 +14,17 @@ from . import labels, page, pipelines
 from .charts import shares
 
 Photos = dict[str, np.ndarray]
+# Photos at the top of the page, and the indices of their draws.
+DRAWN = (("astronaut", (0, 16, 20)), ("coffee", (7, 15, 28)), ("chelsea", (32, 34, 24)), ("motorcycle", (18, 10, 29)))
 
 
 def mosaic(photos: Photos) -> str:
-    """Returns twelve draws of the first pipeline."""
+    """Returns draws of the first pipeline, each row behind its photo."""
     pipe = pipelines.everything()
-    names = ["astronaut", "coffee", "chelsea", "rocket", "motorcycle", "retina", "hubble", "immunohistochemistry"]
-    cells = [_shown(pipe(image=photos[names[i % 8]], index=i)["image"], names[i % 8]) for i in range(12)]
+    cells = []
+    for name, indices in DRAWN:
+        cells.append(page.figure(photos[name], alt=name, kind="before", scale=0.6))
+        cells += [_shown(pipe(image=photos[name], index=i)["image"], f"{name}, draw {i}") for i in indices]
     return f'<div class="mosaic">{"".join(cells)}</div>'
 
 
@@ -30,11 +34,11 @@ def classification(photos: Photos) -> str:
     for i, name in enumerate(("chelsea", "coffee", "motorcycle", "immunohistochemistry")):
         first = page.figure(photos[name], alt=name, kind="before", scale=0.6)
         draws = [_shown(pipe(image=photos[name], index=10 * i + k)["image"], f"{name}, draw {k}") for k in range(4)]
-        rows.append(page.row([first, *draws], columns=5, kind="square"))
+        rows.append(page.row([first, *draws], columns=5, kind="square five"))
     return page.section(
-        "classification", "Crop, flip, jitter, normalise: one read, one write",
-        "Left, framed, the photo; right of it four draws. The crop and the flip are one resampling, and the colours are "
-        "worked out on each pixel while it is still in a register.",
+        "classification", "Crop, flip, jitter, normalise: one pass",
+        "Framed, the photo; beside it, four draws. Crop and flip are one resampling, and the colours are worked out on its "
+        "pixels before they are written, once, as the floats that a network takes.",
         page.beside("".join(rows), page.code(page.source_of(pipelines.classification)), page.plan(pipe)),
     )  # fmt: skip
 
@@ -73,7 +77,7 @@ def segmentation(photos: Photos) -> str:
     told = "no class appeared that was not there before" if kept else "CLASSES APPEARED THAT WERE NOT THERE BEFORE"
     return page.section(
         "masks", "Masks stay labels, even when the image bends",
-        "An elastic field and three matrices make one map. The image is read through it bilinearly, the mask by the nearest "
+        "An elastic field between matrices makes one map with them. The image is read through it bilinearly, the mask by the nearest "
         f"pixel, in its own dtype: in these draws {told}. The vessels are a threshold, the rest is drawn by hand.",
         page.beside("".join(parts), page.code(page.source_of(pipelines.segmentation)), page.plan(pipe)),
     )  # fmt: skip
@@ -91,7 +95,7 @@ def pose(photos: Photos) -> str:
             params = pipe.sample(photo.shape[:2], index=i)
             out = pipe.apply(params, image=photo, keypoints=points)
             figures.append(_drawn(out, f"{name}, augmented", "<b>mirrored</b>" if _flips(params) else "not mirrored", scale=1.5))
-        rows.append(page.row(figures, columns=4, kind="square" if name == "chelsea" else ""))
+        rows.append(page.row(figures, columns=4))
     names = ("left eye", "right eye", "nose", "left ear or mouth corner", "right ear or mouth corner")
     return page.section(
         "keypoints", "A left eye stays a left eye",
@@ -110,7 +114,7 @@ def mixing(photos: Photos) -> str:
         figures = [_shown(image, f"{title} of {name}", under=shares(names, label.tolist(), PALETTE))
                    for image, label, name in zip(batch["image"], batch["label"], names, strict=True)]  # fmt: skip
         parts.append(f"<h3>{title}</h3>" + page.row(figures, columns=3, kind="triple"))
-    calls = 'batch = pipe.collate(samples)  # a DataLoader\'s collate_fn\nbatch["label"].shape  # (6, 6), soft'
+    calls = 'loader = DataLoader(photos, batch_size=6,\n                    collate_fn=pipe.collate)\nnext(iter(loader))["label"].shape  # (6, 6)'
     return page.section(
         "mixing", "Two photos, one soft label",
         "MixUp and CutMix work on the whole batch, so they end a pass. Integer labels come out as shares, CutMix's counted "

@@ -70,7 +70,7 @@ class _Kornia:
 
 def speed(photos: Photos, advance: Callable[[], None] = lambda: None) -> tuple[str, dict[str, dict[str, list[float]]]]:
     """Returns the section, and images per second by pipeline and side, one for each round."""
-    several = list(photos.values())
+    several, env = list(photos.values()), environment()
     found = {which: _race(which, several, advance) for which in PIPELINES}
     missing = [name for name, module in (("Albumentations", "albumentations"), ("Kornia", "kornia")) if not installed(module)]
     charts = "".join(_chart(PIPELINES[which], rates) for which, rates in found.items())
@@ -86,7 +86,7 @@ def speed(photos: Photos, advance: Callable[[], None] = lambda: None) -> tuple[s
             "visionops runs as <code>collate_fn=pipe.collate</code>, Albumentations on each sample, Kornia on the worker's stacked "
             "batch of equally large cuts. \u201cantialias\u201d prefilters what is shrunk, as Pillow does; the others do not."
             + (f" <b>{' and '.join(missing)} not measured: not installed (pip install 'visionops[bench]').</b>" if missing else "")
-            + f" {escape(summary(environment()))}, at most one thread a worker."),
+            + f" {escape(summary(env))}; load average before: {env['load'][0]:.1f} on {env['cores']} cores."),
     )  # fmt: skip
     return text, found
 
@@ -109,7 +109,7 @@ def _makers(which: str, photos: list[np.ndarray]) -> dict[str, Callable[[int], D
 
     def add(name: str, each: Callable[[np.ndarray, int], Any], collate: Callable[[list[Any]], Any] | None) -> None:
         makers[name] = lambda length: DataLoader(_Repeated(photos, length, each), BATCH, num_workers=1, collate_fn=collate,
-                                                 persistent_workers=True, worker_init_fn=_quiet)  # fmt: skip
+                                                 persistent_workers=True)  # fmt: skip
 
     add("visionops", _sample, visionops_pipeline(which, antialias=False).collate)
     add("visionops, antialias", _sample, visionops_pipeline(which, antialias=True).collate)
@@ -134,14 +134,6 @@ def _side(name: str, loader: DataLoader) -> Side:
     return Side(name, "loader", run)
 
 
-def _quiet(worker: int) -> None:
-    """Keeps OpenCV at one thread, as torch is in a worker."""
-    if installed("cv2"):
-        import cv2
-
-        cv2.setNumThreads(1)
-
-
 def _chart(title: str, rates: dict[str, list[float]]) -> str:
     ours = np.array(rates["visionops"])
     entries = []
@@ -150,7 +142,7 @@ def _chart(title: str, rates: dict[str, list[float]]) -> str:
         peer = not name.startswith("visionops")
         ratio = float(np.median(ours / np.array(mine)))
         kind = next(k for n, k in reversed(KINDS.items()) if name.startswith(n))
-        remark = (f"we are {ratio:.1f}\u00d7" if ratio >= 1 else f"they are {1 / ratio:.1f}\u00d7") if peer else ""
+        remark = (f"{ratio:.1f}\u00d7 slower" if ratio >= 1 else f"{1 / ratio:.1f}\u00d7 faster") if peer else ""
         entries.append((name, kind, s["median"], s["low"], s["high"], remark))
     return bars(title, entries, unit="/s")
 

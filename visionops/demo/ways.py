@@ -18,22 +18,22 @@ VIEWS = 4
 def back(photos: Photos) -> str:
     """Returns the section on `inverse`: vessels found on four views, brought back, and a vote."""
     photo = photos["retina"]
-    pipe = pipelines.test_time()
-    wanted = _vessels(photo)
+    pipe = pipelines.many_views()
+    wanted = labels.vessels(photo)
     seen, views, returned = [], [], []
     for view in range(VIEWS):
         params = pipe.sample(photo.shape[:2], index=0, view=view)
         image = pipe.apply(params, image=photo)["image"]
         colours = np.rint(denormalised(image).permute(1, 2, 0).numpy() * 255).astype(np.uint8)
-        found = _vessels(colours)
+        found = labels.vessels(colours)
         home = pipe.inverse(params, mask=found)["mask"].numpy()
         shown = pipe.inverse(params, mask=np.ones_like(found))["mask"].numpy()
         seen.append(shown)
-        views.append(page.figure(colours, f"view {view}: found here", alt="view with vessels", mask=found))
+        views.append(page.figure(colours, f"view {view}: found here", alt="view with vessels", mask=found, scale=0.8))
         returned.append((home, view))
     votes, possible = sum(home for home, _ in returned), sum(seen)
     vote = ((2 * votes >= possible) & (possible > 0)).astype(np.uint8)
-    homes = [page.figure(photo, f"back on the photo: IoU {_iou(home, wanted, seen[v]):.2f}", alt="photo with vessels", mask=home)
+    homes = [page.figure(photo, f"back home: IoU {_iou(home, wanted, seen[v]):.2f}", alt="photo with vessels", mask=home, scale=0.7)
              for home, v in returned]  # fmt: skip
     points = torch.rand(200, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 380 + 66
     params = pipe.sample(photo.shape[:2], index=0)
@@ -43,15 +43,15 @@ def back(photos: Photos) -> str:
                      page.figure(photo, "what the threshold finds on the photo itself", alt="retina with vessels", mask=wanted),
                      page.figure(photo, f"vote of the {VIEWS} views: <b>IoU {_iou(vote, wanted, possible > 0):.2f}</b>",
                                  alt="retina with vessels", mask=vote)], columns=3, kind="triple")  # fmt: skip
-    calls = ("", "params = pipe.sample(photo.shape[:2], index=0, view=view)", 'image = pipe.apply(params, image=photo)["image"]',
-             "found = segment(image)", 'pipe.inverse(params, mask=found)["mask"]')  # fmt: skip
+    calls = ("", "params = pipe.sample((h, w), index=0, view=k)", 'view = pipe.apply(params, image=photo)',
+             'found = segment(view["image"])', 'home = pipe.inverse(params, mask=found)')  # fmt: skip
     return page.section(
         "inverse", "And back again",
         "Draw once, look, and bring the answer home. A plain threshold looks for vessels in four augmented views of one "
         f"photo; each answer returns to the photo's own pixels, where the views vote. {len(points)} points sent there and back "
         f"end within {_power(error)} px of where they began.",
         page.beside(page.row(views, columns=VIEWS) + page.row(homes, columns=VIEWS) + last,
-                    page.code(page.source_of(pipelines.test_time, *calls)), page.plan(pipe)),
+                    page.code(page.source_of(pipelines.many_views, *calls)), page.plan(pipe)),
     )  # fmt: skip
 
 
@@ -89,10 +89,6 @@ def stereo() -> str:
             pipelines.stereo_pair, "", "out = pipe(image=left, right_image=right,", "           keypoints=points, intrinsics=K)",
         )), page.plan(pipe)),
     )  # fmt: skip
-
-
-def _vessels(photo: np.ndarray) -> np.ndarray:
-    return (labels.retina_mask(photo) == 1).astype(np.uint8)
 
 
 def _iou(a: np.ndarray, b: np.ndarray, where: np.ndarray) -> float:

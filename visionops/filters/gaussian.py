@@ -50,7 +50,12 @@ def gaussian_blur(
     if image.ndim < 3:
         raise mistake("gaussian_blur", "image", "of shape (*batch, c, h, w)", tuple(image.shape), "Add a channel.")
     batch = image.shape[:-3]
-    flat = image.reshape(-1, *image.shape[-3:]) if 0 not in batch else image.new_empty(0, *image.shape[-3:])
+    if len(batch) == 1:
+        flat = image
+    elif 0 in batch:
+        flat = image.new_empty(0, *image.shape[-3:])
+    else:
+        flat = image.reshape(-1, *image.shape[-3:])
     if isinstance(sigma, np.ndarray | Tensor) and sigma.ndim:
         if tuple(sigma.shape) != tuple(batch) and tuple(sigma.shape) != (1,):
             raise mistake("gaussian_blur", "sigma", f"a number or of shape {tuple(batch)}", tuple(sigma.shape))
@@ -58,7 +63,8 @@ def gaussian_blur(
     down, across = _sizes(kernel_size)
     taps_y = gaussian_kernel1d(sigma, down)
     taps_x = taps_y if down == across else gaussian_kernel1d(sigma, across)
-    return filter_separable(flat, taps_x, taps_y, border=border).reshape(image.shape)
+    out = filter_separable(flat, taps_x, taps_y, border=border)
+    return out if flat is image else out.reshape(image.shape)
 
 
 def gaussian_kernel1d(

@@ -253,6 +253,11 @@ def as_batch(images: Images) -> Tensor:
     return torch.stack(images)
 
 
+def copied(images: Images) -> Images:
+    """Returns the images in memory of their own: what came in may be the caller's, or read-only."""
+    return images.clone() if isinstance(images, Tensor) else [t.clone() for t in images]
+
+
 def warp_mask(masks: Images, motion: Motion, fill: float) -> Tensor:
     """Returns masks resampled once, nearest, in their own dtype."""
     size = one_size(motion)

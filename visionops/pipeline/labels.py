@@ -270,7 +270,7 @@ def swap_order(motion: Motion, rows: Rows, pairs: Sequence[tuple[int, int]]) -> 
     for a, b in pairs:
         table[a], table[b] = b, a
     owner = rows.owner
-    counts = torch.tensor(rows.counts, device=owner.device)
+    counts = torch.tensor(rows.counts, dtype=torch.int64, device=owner.device)
     start = (counts.cumsum(0) - counts)[owner]
     local = torch.arange(len(owner), device=owner.device) - start
     mirrored = is_mirrored(motion, rows.values).expand(len(rows.counts))

@@ -14,7 +14,7 @@ from visionops.errors import ArgumentError, closest, mistake
 
 from . import labels, serialize
 from . import matrix as mat
-from .execute import Options, bind, blend, run_mix, run_passes, warp_mask
+from .execute import Options, bind, blend, copied, run_mix, run_passes, warp_mask
 from .invert import invert
 from .motion import Motion, compose, size_after, uniform_size
 from .numbers import Size
@@ -185,6 +185,8 @@ class Pipeline(nn.Module):
         state = read_list(opened, kinds, index)
         if any(i is None for i in index) and any(i is not None for i in index):
             raise mistake("collate", "index", "in every sample or in none", index)
+        if not all(i is None or np.asarray(i).dtype.kind in "iu" for i in index):
+            raise mistake("collate", "index", "an int in every sample", index)
         keyed = None if index[0] is None else [int(i) for i in index]
         worker = torch.utils.data.get_worker_info() is not None
         drawn = self._draw(state, keyed, None, 0)
@@ -369,7 +371,7 @@ class Pipeline(nn.Module):
             if state.kinds[name] == "mask":
                 assert motion is not None
                 fill = self.fill.get(name) or self.fill.get("mask") or (0.0,)
-                state.images[name] = warp_mask(images, motion, fill[0]) if moves else images
+                state.images[name] = warp_mask(images, motion, fill[0]) if moves else copied(images)
                 continue
             dtype = state.dtypes[name]
             if dtype == torch.uint8 and (self.plan.to_float or not last):
@@ -505,6 +507,8 @@ class Pipeline(nn.Module):
             return value[0] if state.form == "single" else value
         rows = state.rows[owners[0]]
         keeps = state.kept[owners[0]].split(list(rows.counts))
+        if len(value) != len(keeps):
+            raise mistake("Pipeline", name, f"one list for each of {len(keeps)} samples", len(value))
         each = [_filter(name, v, keep) for v, keep in zip(value, keeps, strict=True)]
         return each[0] if state.form == "single" else each
 
@@ -520,6 +524,9 @@ def _open(sample: Any, targets: Mapping[str, Any]) -> tuple[str, Mapping[str, An
     if isinstance(sample, tuple | list):
         if len(sample) != 2:
             raise mistake("Pipeline", "sample", "an (image, label) tuple", f"{len(sample)} items", "Use a dict.")
+        if hasattr(sample[1], "convert") or getattr(sample[1], "ndim", 0) > 2:
+            raise mistake("Pipeline", "sample", "an (image, label) tuple", "two images",
+                          "Name them, as in {'image': a, 'mask': b}; give a list of images to collate.")  # fmt: skip
         return "tuple", {"image": sample[0], "label": sample[1]}
     return "image", {"image": sample}
 

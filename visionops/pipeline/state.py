@@ -197,8 +197,9 @@ def _read_intrinsics(name: str, value: Any, batch: int | None) -> Tensor:
 
 
 def _read_label(name: str, value: Any, batch: int) -> Any:
-    if isinstance(value, Tensor | np.ndarray | list | tuple) and len(value) != batch:
-        raise mistake("Pipeline", name, f"one for each of {batch} samples", len(value))
+    many = isinstance(value, list | tuple) or (isinstance(value, Tensor | np.ndarray) and value.ndim > 0)
+    if not many or len(value) != batch:
+        raise mistake("Pipeline", name, f"one for each of {batch} samples", len(value) if many else repr(value))
     return torch.as_tensor(value) if isinstance(value, np.ndarray) else value
 
 

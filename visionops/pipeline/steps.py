@@ -61,11 +61,13 @@ class Step(nn.Module):
         """Returns the step's values for `draws` uniforms and the size of what it gets."""
         if not self.drawn:
             return {}
-        uniforms = uniforms_like(list(self.drawn.values()), uniforms) if self.is_learnable else uniforms
+        if self.is_learnable:
+            uniforms = uniforms_like(list(self.drawn.values()), uniforms)
         values, used = {}, 0
         for name, distribution in self.drawn.items():
-            values[name] = distribution.draw(uniforms[used : used + distribution.draws])
-            used += distribution.draws
+            n = distribution.draws
+            values[name] = distribution.draw(uniforms[used : used + n])
+            used += n
         return values
 
     @functools.cached_property

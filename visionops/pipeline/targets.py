@@ -51,7 +51,7 @@ class Rows:
         """The sample of each row."""
         device = self.values.device
         return torch.arange(len(self.counts), device=device).repeat_interleave(
-            torch.tensor(self.counts, device=device), output_size=len(self.values)
+            torch.tensor(self.counts, dtype=torch.int64, device=device), output_size=len(self.values)
         )
 
     def regroup(self, values: Tensor, keep: Tensor | None = None) -> Any:
@@ -160,12 +160,15 @@ def _from_pil(name: str, value: Any, *, is_mask: bool) -> np.ndarray:
         raise mistake(
             "Pipeline", name, "a numpy array (h, w, c), a PIL image or a tensor (c, h, w)", type(value).__name__
         )
-    # A mask's values are labels: a palette's indices, and 16 bits, stay what they are.
-    if mode == "1" and not is_mask:
-        value = value.convert("L")
-    elif mode not in ("L", "RGB", "RGBA", "I", "F") and not mode.startswith("I;16") and not is_mask:
-        value = value.convert("RGB")
-    return np.asarray(value)
+    try:
+        # A mask's values are labels: a palette's indices, and 16 bits, stay what they are.
+        if mode == "1" and not is_mask:
+            value = value.convert("L")
+        elif mode not in ("L", "RGB", "RGBA", "I", "F") and not mode.startswith("I;16") and not is_mask:
+            value = value.convert("RGB")
+        return np.asarray(value)
+    except OSError as error:  # Pillow decodes here what it only opened before
+        raise mistake("Pipeline", name, "a file that can be decoded", error) from error
 
 
 def _from_numpy(name: str, value: np.ndarray) -> Tensor:

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <type_traits>
 
 #include "common/fetch.h"
 #include "warp/view.h"
@@ -16,32 +17,41 @@ struct Pair {
   alignas(64) float first[RUN], second[RUN];
 };
 
-// Brings positions along an axis of n pixels to taps inside it. Replicated and reflected borders move the position
+// One element of a Pair.
+struct Tap {
+  int32_t base;
+  float first, second;
+};
+
+// Brings a position along an axis of n pixels to taps inside it. Replicated and reflected borders move the position
 // itself; a constant border takes from the taps what lies outside.
-inline void make_pair(const int32_t* __restrict x, const float* __restrict t, int n, Border border,
-                      Pair& out) {
+inline Tap make_tap(int32_t x, float t, int n, Border border) {
   const int32_t last = n > 1 ? n - 2 : 0;
   const float end = n > 1 ? 1.0f : 0.0f;
+  const int32_t base = x < 0 ? 0 : x < last ? x : last;
+  float d = static_cast<float>(x - base) + t;
   if (border == Border::constant) {
+    const float first = 1.0f - std::fabs(d), second = 1.0f - std::fabs(d - 1.0f);
+    return {base, first > 0 ? first : 0, second > 0 ? second * end : 0};
+  }
+  d = d > 0 ? d : 0;
+  d = d < end ? d : end;
+  return {base, 1.0f - d, d};
+}
+
+inline void make_pair(const int32_t* __restrict x, const float* __restrict t, int n, Border border, Pair& out) {
+  auto make = [&](auto border) {
     for (int i = 0; i < RUN; ++i) {
-      const int32_t base = x[i] < 0 ? 0 : x[i] < last ? x[i] : last;
-      const float d = static_cast<float>(x[i] - base) + t[i];
-      const float first = 1.0f - std::fabs(d), second = 1.0f - std::fabs(d - 1.0f);
-      out.base[i] = base;
-      out.first[i] = first > 0 ? first : 0;
-      out.second[i] = second > 0 ? second * end : 0;
+      const Tap tap = make_tap(x[i], t[i], n, border);
+      out.base[i] = tap.base;
+      out.first[i] = tap.first;
+      out.second[i] = tap.second;
     }
-    return;
-  }
-  for (int i = 0; i < RUN; ++i) {
-    const int32_t base = x[i] < 0 ? 0 : x[i] < last ? x[i] : last;
-    float d = static_cast<float>(x[i] - base) + t[i];
-    d = d > 0 ? d : 0;
-    d = d < end ? d : end;
-    out.base[i] = base;
-    out.first[i] = 1.0f - d;
-    out.second[i] = d;
-  }
+  };
+  if (border == Border::constant)
+    make(std::integral_constant<Border, Border::constant>{});
+  else
+    make(std::integral_constant<Border, Border::replicate>{});
 }
 
 // Mirrors a position into [0, n - 1]: an interpolation of reflected pixels is the reflection of the interpolation.
@@ -63,39 +73,39 @@ struct Bilinear {
   const float *left, *right, *upper, *lower;
 };
 
-// Two neighbouring pixels of STRIDE bytes arrive in one load of eight bytes; `safe` says that eight may be read.
+// Two neighbouring pixels of STRIDE bytes arrive in one load of eight bytes; `safe` says that eight may be read. The
+// second is `right` bytes after the first.
+template <int STRIDE, int CHANNELS>
+void fetch_pixels(const uint8_t* data, const int32_t* offset, int64_t right, bool safe, uint32_t (*words)[RUN]) {
+  if (safe) return fetch_eight<1>(data, offset, words[0], words[1]);
+  for (int i = 0; i < RUN; ++i) {
+    uint8_t bytes[8] = {};
+    std::memcpy(bytes, data + offset[i], CHANNELS);
+    std::memcpy(bytes + STRIDE, data + offset[i] + right, CHANNELS);
+    std::memcpy(words[0] + i, bytes, 4);
+    std::memcpy(words[1] + i, bytes + 4, 4);
+  }
+}
+
+// Returns channel c of pixel i or (which = 1) its neighbour.
+template <int STRIDE>
+float byte_of_pair(const uint32_t (*words)[RUN], int i, int which, int c) {
+  const int k = which * STRIDE + c;
+  return static_cast<float>(static_cast<int32_t>(words[k / 4][i] >> 8 * (k % 4) & 255));
+}
+
 template <int STRIDE, int CHANNELS>
 void bilinear_packed(const View<uint8_t>& view, const Bilinear& at, bool safe, float* __restrict tile) {
   alignas(64) uint32_t upper[2][RUN], lower[2][RUN];
-  const uint8_t* const first_row = view.data;
-  const uint8_t* const second_row = view.data + (view.height > 1 ? view.row_stride : 0);
-  if (safe) {
-    fetch_eight<1>(first_row, at.offset, upper[0], upper[1]);
-    fetch_eight<1>(second_row, at.offset, lower[0], lower[1]);
-  } else {
-    const int64_t right = view.width > 1 ? STRIDE : 0;
-    auto fetch = [=](uint32_t (*to)[RUN], int i, const uint8_t* pixel) {
-      uint8_t bytes[8] = {};
-      std::memcpy(bytes, pixel, CHANNELS);
-      std::memcpy(bytes + STRIDE, pixel + right, CHANNELS);
-      std::memcpy(to[0] + i, bytes, 4);
-      std::memcpy(to[1] + i, bytes + 4, 4);
-    };
-    for (int i = 0; i < RUN; ++i) {
-      fetch(upper, i, first_row + at.offset[i]);
-      fetch(lower, i, second_row + at.offset[i]);
-    }
-  }
+  const int64_t right = view.width > 1 ? STRIDE : 0;
+  fetch_pixels<STRIDE, CHANNELS>(view.data, at.offset, right, safe, upper);
+  fetch_pixels<STRIDE, CHANNELS>(view.data + (view.height > 1 ? view.row_stride : 0), at.offset, right, safe, lower);
   const float unit = view.unit;
   for (int i = 0; i < RUN; ++i) {
     const float left = at.left[i] * unit, right = at.right[i] * unit;
     for (int c = 0; c < CHANNELS; ++c) {
-      const int k = STRIDE + c;  // the byte of the second pixel
-      auto byte = [](uint32_t word, int place) {
-        return static_cast<float>(static_cast<int32_t>(word >> 8 * place & 255));
-      };
-      const float above = left * byte(upper[0][i], c) + right * byte(upper[k / 4][i], k % 4);
-      const float below = left * byte(lower[0][i], c) + right * byte(lower[k / 4][i], k % 4);
+      const float above = left * byte_of_pair<STRIDE>(upper, i, 0, c) + right * byte_of_pair<STRIDE>(upper, i, 1, c);
+      const float below = left * byte_of_pair<STRIDE>(lower, i, 0, c) + right * byte_of_pair<STRIDE>(lower, i, 1, c);
       tile[c * RUN + i] = at.upper[i] * above + at.lower[i] * below;
     }
   }

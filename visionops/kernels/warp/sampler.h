@@ -1,9 +1,11 @@
 // Samples of one run of pixels: positions, then the interpolation for what the run meets.
 #pragma once
 
+#include <optional>
 #include <type_traits>
-#include <vector>
 
+#include "pixel/program.h"
+#include "warp/aligned.h"
 #include "warp/bilinear.h"
 #include "warp/positions.h"
 #include "warp/taps.h"
@@ -21,16 +23,29 @@ class Sampler {
   Sampler(const Sweep& job, const View<T>& view, const double* matrix, const float* map, const int factors[2],
           const float* fill)
       : job_(job), view_(view), matrix_(matrix), map_(map), factors_(factors), fill_(fill) {
-    const bool aligned = matrix && !matrix[1] && !matrix[3] && !matrix[6] && !matrix[7] && matrix[8] == 1;
-    if (aligned && job.interpolation == Interpolation::bilinear && job.border != Border::circular) precompute_columns();
+    if (matrix && job.interpolation == Interpolation::bilinear && AlignedRows<T>::takes(matrix, job.border))
+      aligned_.emplace(view, job.channels, job.border, matrix, job.geometry.width);
   }
 
   // Whether rows are best swept one at a time.
-  bool by_rows() const { return (!matrix_ && !map_) || !columns_.empty(); }
+  bool by_rows() const { return (!matrix_ && !map_) || aligned_; }
+
+  // Whether colours need no sampling: they lie at their own places, as float32. Then `tile` becomes what is there.
+  bool is_direct(const Run& run, Tile& tile) const {
+    if constexpr (std::is_same_v<T, float>) {
+      if (matrix_ || map_ || view_.column_stride != 1) return false;
+      tile = {const_cast<float*>(view_.data) + run.row * view_.row_stride + run.column, view_.channel_stride};
+      return true;
+    }
+    return false;
+  }
 
   void sample(const Run& run, float* tile) {
     if (!matrix_ && !map_) return load_run(run, tile);
-    if (!columns_.empty()) return sample_aligned(run, tile);
+    if (aligned_) {
+      if (aligned_->sample(run, tile, outside_)) add_fill(tile);
+      return;
+    }
     const bool nearest = job_.interpolation == Interpolation::nearest;
     if (map_)
       map_positions(map_, job_.geometry.width, run, nearest ? NEAREST_BIAS : 0, factors_, at_);
@@ -155,33 +170,6 @@ class Sampler {
     add_fill(tile);
   }
 
-  // Without rotation and shear, all rows share the columns' taps.
-  void precompute_columns() {
-    rows_.resize(BAND);
-    std::fill(row_in_, row_in_ + BAND, -1);
-    columns_.resize((job_.geometry.width + RUN - 1) / RUN);
-    for (size_t k = 0; k < columns_.size(); ++k) {
-      exact_positions(matrix_, make_run(0, static_cast<int>(k) * RUN, job_.geometry.width), 0.0, at_);
-      if (at_.any_lost) return columns_.clear();
-      if (job_.border == Border::reflect) reflect_positions(at_.x, at_.tx, view_.width);
-      make_pair(at_.x, at_.tx, view_.width, job_.border, columns_[k]);
-    }
-  }
-
-  void sample_aligned(const Run& run, float* tile) {
-    Pair& pair = rows_[run.row % BAND];
-    if (row_in_[run.row % BAND] != run.row) {
-      row_in_[run.row % BAND] = run.row;
-      int32_t y;
-      float ty;
-      split(matrix_[4] * run.row + matrix_[5], y, ty);
-      if (job_.border == Border::reflect) reflect_position(y, ty, view_.height);
-      for (int i = 0; i < RUN; ++i) at_.y[i] = y, at_.ty[i] = ty;
-      make_pair(at_.y, at_.ty, view_.height, job_.border, pair);
-    }
-    bilinear(columns_[run.column / RUN], pair, true, tile);
-  }
-
   void bilinear(const Pair& x, const Pair& y, bool leaves, float* tile) {
     int32_t furthest = 0;
     for (int i = 0; i < RUN; ++i) {
@@ -226,10 +214,7 @@ class Sampler {
   const float* const map_;
   const int* const factors_;
   const float* const fill_;
-  // Taps along both axes where they are aligned: of every column, and of the last rows seen.
-  std::vector<Pair> columns_;
-  std::vector<Pair> rows_;
-  int row_in_[BAND];
+  std::optional<AlignedRows<T>> aligned_;
   Positions at_;
   Pair pair_x_, pair_y_;
   Taps taps_x_, taps_y_;

@@ -49,8 +49,14 @@ class Sweeper {
         target_(pass.to                             ? pass.to
                 : job.out_dtype == Dtype::float32 ? reinterpret_cast<float*>(job.outputs[pass.sample])
                                                     : nullptr) {
-    for (int step = pass.first; step < pass.last; ++step)
-      if (job.code(pass.sample, step) != Op::none) steps_.push_back(step);
+    for (int i = pass.first; i < pass.last; ++i) {
+      Step step{job.code(pass.sample, i), job.params_of(pass.sample, i)};
+      if (step.op == Op::contrast) {  // the first of its pass
+        contrast_ = contrast_as_scale(step.params[0], pass.mean, job.channels);
+        step = {Op::scale, contrast_.data()};
+      }
+      if (step.op != Op::none) steps_.push_back(step);
+    }
   }
 
   void sweep(int begin, int end) {
@@ -75,31 +81,29 @@ class Sweeper {
 
  private:
   void sweep_run(const Run& run, const Row& row) {
-    const Tile mine{colours_.data(), RUN, job_.channels, whole_vectors(run.count), run.row, run.column};
+    const Extent extent{job_.channels, whole_vectors(run.count), run.row, run.column};
     // Where whole vectors fit, colours go straight to float32 planes, and come straight from them.
-    const bool fits = mine.size == run.count;
-    const bool direct = fits && target_;
-    const Tile out = direct ? on_planes(target_, mine) : mine;
-    Tile at = fits && pass_.from ? on_planes(const_cast<float*>(pass_.from), mine) : mine;
-    if (at.colours == mine.colours) fill_run(run, row, mine);
-    for (size_t i = 0; i < steps_.size(); ++i) {
-      const Op op = job_.code(pass_.sample, steps_[i]);
-      const float* const params = job_.params_of(pass_.sample, steps_[i]);
-      if (streams(op)) {
-        const Tile& to = i + 1 == steps_.size() && !pass_.sums ? out : mine;
-        stream_step(at, to, op, params, pass_.mean);
+    const bool fits = extent.size == run.count, direct = fits && target_;
+    const Tile mine{colours_.data(), RUN};
+    const Tile out = direct ? Tile{target_ + place(run.row, run.column), plane()} : mine;
+    Tile at = mine;
+    if (!fits || !row.left.empty() || !sampler_.is_direct(run, at)) fill_run(run, row, mine);
+    for (const Step& step : steps_) {
+      if (streams(step.op)) {
+        const Tile to = &step == &steps_.back() && !pass_.sums ? out : mine;
+        stream_step(extent, at, to, step.op, step.params);
         at = to;
       } else {
-        move(at, mine);
-        run_step(mine, op, params);
+        move(extent, at, mine);
+        run_step(extent, mine, step.op, step.params);
         at = mine;
       }
     }
     if (pass_.sums) {
-      const Floats sum = move_and_sum(at, out, run.count);
+      const Floats sum = move_and_sum(extent, at, out, run.count);
       for (int j = 0; j < LANES; ++j) sums_[j] += sum[j];
     } else {
-      move(at, out);
+      move(extent, at, out);
     }
     if (!direct && target_)
       store_run(mine, run, target_);
@@ -107,13 +111,14 @@ class Sweeper {
       store_run(mine, run, reinterpret_cast<uint8_t*>(job_.outputs[pass_.sample]));
   }
 
-  void fill_run(const Run& run, const Row& row, const Tile& tile) {
+  void fill_run(const Run& run, const Row& row, Tile tile) {
     if (row.inside.begin < run.column + run.count && row.inside.end > run.column) sampler_.sample(run, tile.colours);
+    const int channels = job_.channels;
     for (const Row::Piece& piece : row.left) {
       const int from = std::max(piece.span.begin - run.column, 0);
       const int to = std::min(piece.span.end - run.column, run.count);
-      for (int c = 0; c < tile.channels; ++c)
-        for (int i = from; i < to; ++i) tile.channel(c)[i] = fills_[piece.domain * tile.channels + c];
+      for (int c = 0; c < channels; ++c)
+        for (int i = from; i < to; ++i) tile.channel(c)[i] = fills_[piece.domain * channels + c];
     }
   }
 
@@ -122,23 +127,23 @@ class Sweeper {
   int64_t plane() const { return static_cast<int64_t>(job_.geometry.height) * job_.geometry.width; }
   int64_t place(int row, int column) const { return static_cast<int64_t>(row) * job_.geometry.width + column; }
 
-  Tile on_planes(float* planes, Tile tile) const {
-    tile.colours = planes + place(tile.row, tile.column);
-    tile.stride = plane();
-    return tile;
-  }
-
   template <class Out>
-  void store_run(const Tile& tile, const Run& run, Out* out) const {
+  void store_run(Tile tile, const Run& run, Out* out) const {
     for (int c = 0; c < job_.channels; ++c)
       store(tile.channel(c), run.count, out + c * plane() + place(run.row, run.column));
   }
+
+  struct Step {
+    Op op;
+    const float* params;
+  };
 
   const Sweep& job_;
   const Pass& pass_;
   Sampler<T>& sampler_;
   const float* const fills_;
-  std::vector<int> steps_;  // those that do something
+  std::vector<Step> steps_;  // those that do something
+  std::vector<float> contrast_;
   Aligned colours_;
   float* const target_;     // float32 planes to write to; null: bytes
   double sums_[LANES] = {};
