@@ -142,13 +142,14 @@ def _index(values: Values, like: Tensor) -> Tensor:
 def _beta_quantiles(alpha: float) -> np.ndarray:
     """Returns the quantile function of Beta(alpha, alpha) at TABLE equally spaced probabilities.
 
-    With x = t^(1/alpha) the density becomes (1 - t^(1/alpha))^(alpha - 1) / alpha, which is smooth on x <= 1/2; the
-    other half follows by symmetry.
+    Below alpha = 1, x = t^(1/alpha) makes the density (1 - t^(1/alpha))^(alpha - 1) / alpha, which is smooth on
+    x <= 1/2; from 1 on it is smooth as it is. The other half follows by symmetry.
     """
-    t = np.linspace(0, 0.5**alpha, 8 * TABLE)
-    density = (1 - t ** (1 / alpha)) ** (alpha - 1)
+    power = max(1.0, 1 / alpha)
+    t = np.linspace(0, 0.5 ** (1 / power), 8 * TABLE)
+    density = t ** max(alpha - 1, 0) * (1 - t**power) ** (alpha - 1)
     mass = np.concatenate([[0], np.cumsum((density[1:] + density[:-1]) / 2)])
     half = TABLE // 2 + 1
-    lower = np.interp(np.linspace(0, mass[-1], half), mass, t) ** (1 / alpha)
+    lower = np.interp(np.linspace(0, mass[-1], half), mass, t) ** power
     assert math.isclose(lower[-1], 0.5)
     return np.concatenate([lower, 1 - lower[-2::-1]])

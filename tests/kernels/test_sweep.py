@@ -72,7 +72,7 @@ def check(function, *args, exact=False, atol=ATOL, **options):
 @needs_module
 class TestWarpAgainstDefinition:
     def test_kernels_run_where_they_should(self):
-        assert native.module.features() in ("baseline", "avx2", "avx512")
+        assert native.module.features() in ("baseline", "avx2", "avx512", "avx512vbmi")
 
     @pytest.mark.parametrize("kind", ["whole", "quarter", "aligned", "affine", "perspective"])
     @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
@@ -185,7 +185,7 @@ class TestWarpAgainstDefinition:
         assert warp(image, np.eye(3)[None], (8, 8), out=out[1:]).data_ptr() == out[1].data_ptr()
         assert (out[0] == 7).all() and torch.equal(out[1], image[0])
 
-    @pytest.mark.parametrize("isa", ["baseline", "avx2"])
+    @pytest.mark.parametrize("isa", ["baseline", "avx2", "avx512"])
     def test_lower_instruction_sets(self, isa):
         """The sweeps that this machine would not choose give the same."""
         code = (
@@ -193,15 +193,17 @@ class TestWarpAgainstDefinition:
             "from visionops.kernels import native, warp, pixel, Instruction, Op\n"
             "torch.manual_seed(0)\n"
             "image = (torch.rand(1, 40, 50, 3) * 255).byte().permute(0, 3, 1, 2)\n"
-            "inverse = np.array([[[0.9, -0.3, 5], [0.2, 1.1, 3], [1e-3, 0, 1]]])\n"
+            "turned = np.array([[[0.9, -0.3, 5], [0.2, 1.1, 3], [1e-3, 0, 1]]])\n"
+            "aligned = np.array([[[-0.9, 0, 45], [0, 1.1, 3], [0, 0, 1]]])\n"
             "noise = Instruction(Op.NOISE, np.array([[0.1, 5, 6, 0, 1]], np.float32))\n"
             "hue = Instruction(Op.HUE, np.array([[0.2]], np.float32))\n"
             "for how in ('nearest', 'bilinear', 'bicubic'):\n"
-            "    call = lambda: warp(image, inverse, (40, 130), interpolation=how, program=[hue, noise],\n"
-            "                        dtype=torch.float32)\n"
-            "    got = call()\n"
-            "    with native.definitions_only():\n"
-            "        torch.testing.assert_close(got, call(), rtol=0, atol=1e-4)\n"
+            "    for inverse in (turned, aligned):\n"
+            "        call = lambda: warp(image, inverse, (40, 130), interpolation=how, program=[hue, noise],\n"
+            "                            dtype=torch.float32)\n"
+            "        got = call()\n"
+            "        with native.definitions_only():\n"
+            "            torch.testing.assert_close(got, call(), rtol=0, atol=1e-4)\n"
             "print(native.module.features())\n"
         )
         done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "VISIONOPS_ISA": isa},

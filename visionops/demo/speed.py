@@ -142,7 +142,7 @@ def _chart(title: str, rates: dict[str, list[float]]) -> str:
         peer = not name.startswith("visionops")
         ratio = float(np.median(ours / np.array(mine)))
         kind = next(k for n, k in reversed(KINDS.items()) if name.startswith(n))
-        remark = (f"{ratio:.1f}\u00d7 slower" if ratio >= 1 else f"{1 / ratio:.1f}\u00d7 faster") if peer else ""
+        remark = f"ours {_times(ratio)}" if peer else ""
         entries.append((name, kind, s["median"], s["low"], s["high"], remark))
     return bars(title, entries, unit="/s")
 
@@ -155,8 +155,12 @@ def _verdict(found: dict[str, dict[str, list[float]]]) -> str:
     lines = []
     for peer in peers:
         ratios = {which: float(np.median(np.array(rates["visionops"]) / np.array(rates[peer]))) for which, rates in found.items()}
-        told = ", ".join(f"{ratio:.1f}\u00d7" for ratio in ratios.values())
+        told = ", ".join(map(_times, ratios.values()))
         lost = [PIPELINES[which] for which, ratio in ratios.items() if ratio < 1]
         lines.append(f"{escape(peer)}: {told}" + (f", <b>slower with {escape(' and '.join(lost))}</b>" if lost else ""))
     return ("The plan of each sample runs straight from the photo into its slice of the batch. How many times as fast as the "
             f"others, pipeline by pipeline: {'; '.join(lines)}.")  # fmt: skip
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.{1 if ratio >= 1 else 2}f}\u00d7"

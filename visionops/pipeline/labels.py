@@ -178,17 +178,24 @@ def _field_at(field: Tensor, x: Tensor, y: Tensor, owner: Tensor) -> Tensor:
 
 
 def _undo_field(field: Tensor, x: Tensor, y: Tensor, owner: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Solves p + field(p) = (x, y) for p by fixed point; the last step carries the gradient."""
+    """Solves p + field(p) = (x, y) for p by fixed point; one Newton step at the end carries the gradient."""
     px, py = x, y
     with torch.no_grad():
         for _ in range(INVERSION_STEPS):
             moved = _field_at(field, px, py, owner)
-            before, px, py = px, x - moved[0], y - moved[1]
-            if x.device.type == "cpu" and bool(((px - before).abs() < 1e-4).all()):
+            step = torch.maximum((x - moved[0] - px).abs(), (y - moved[1] - py).abs())
+            px, py = x - moved[0], y - moved[1]
+            if x.device.type == "cpu" and bool((step < 1e-4).all()):
                 break  # a device is not asked
+        h = INVERSION_TOLERANCE
+        a, c = (_field_at(field, px + h, py, owner) - _field_at(field, px - h, py, owner)) / (2 * h)
+        b, d = (_field_at(field, px, py + h, owner) - _field_at(field, px, py - h, owner)) / (2 * h)
+        a, d = 1 + a, 1 + d
+        scale = 1 / (a * d - b * c)  # the slope is under 0.9: never 0
     moved = _field_at(field, px, py, owner)
-    error = torch.maximum((px + moved[0] - x).abs(), (py + moved[1] - y).abs())
-    return x - moved[0], y - moved[1], error < INVERSION_TOLERANCE
+    ex, ey = px + moved[0] - x, py + moved[1] - y
+    near = torch.maximum(ex.abs(), ey.abs()) < INVERSION_TOLERANCE
+    return px - (d * ex - b * ey) * scale, py - (a * ey - c * ex) * scale, near
 
 
 def _outline(boxes: Tensor, along: tuple[float, ...]) -> Tensor:

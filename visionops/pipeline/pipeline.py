@@ -130,6 +130,9 @@ class Pipeline(nn.Module):
         }
         self.targets, self.passthrough = dict(targets or {}), tuple(passthrough)
         self.box_format, self.box_hull = box_format, box_hull
+        for name, least in (("box_min_area", box_min_area), ("box_min_visibility", box_min_visibility)):
+            if not isinstance(least, int | float) or not least >= 0:
+                raise mistake("Pipeline", name, "a number of at least 0", repr(least))
         self.box_min_area, self.box_min_visibility = float(box_min_area), float(box_min_visibility)
         self.keypoint_swap: tuple[tuple[int, int], ...] = tuple((a, b) for a, b in pairs)  # type: ignore[misc]
         for name in self.fill:
@@ -190,7 +193,10 @@ class Pipeline(nn.Module):
         keyed = None if index[0] is None else [int(i) for i in index]
         worker = torch.utils.data.get_worker_info() is not None
         drawn = self._draw(state, keyed, None, 0)
-        return self._write(self._run(state, drawn, _shared if worker else None))
+        try:
+            return self._write(self._run(state, drawn, _shared if worker else None))
+        except ValueError as error:
+            raise self._blame(state, drawn, index, error) from error
 
     def sample(
         self, shapes: Sequence[Any], *, index: Any = None, epoch: int | None = None, view: int = 0
@@ -294,6 +300,17 @@ class Pipeline(nn.Module):
 
     # How it runs.
 
+    def _blame(self, state: State, drawn: Drawn, index: Sequence[Any], error: ValueError) -> ValueError:
+        """Returns the error of a batch as that of the first sample that fails alone too, named."""
+        if any(stretch.mix is not None for stretch in self.plan.stretches):
+            return error  # its samples do not run alone
+        for i, key in enumerate(index):
+            try:
+                self._write(self._run(state.one(i), drawn.one(i)))
+            except ValueError as mine:
+                return ValueError(f"sample {i}{'' if key is None else f' (index {key})'}: {mine}")
+        return error
+
     def _take_index(self, targets: Mapping[str, Any]) -> tuple[Any, Mapping[str, Any]]:
         """Returns the index that a sample carries, and its targets: without it, unless "index" is declared."""
         if "index" not in targets or "index" in (*self.passthrough, *self.targets):
@@ -322,7 +339,7 @@ class Pipeline(nn.Module):
             keys = fresh_index(batch)
         else:
             keys = np.atleast_1d(np.asarray(index.cpu() if isinstance(index, Tensor) else index))
-            if keys.dtype.kind not in "iu" or keys.shape != (batch,):
+            if (keys.dtype.kind not in "iu" and keys.size) or keys.shape != (batch,):
                 rule = "an int" if single else f"one int for each of {batch} samples"
                 raise mistake("Pipeline", "index", rule, index)
             keys = keys.astype(np.int64)
@@ -468,8 +485,10 @@ class Pipeline(nn.Module):
         h, w = state.size
         for name in state.of("label"):
             label = state.others[name]
-            if not isinstance(label, Tensor):
+            try:
                 label = torch.as_tensor(label)
+            except (TypeError, ValueError):
+                raise mistake(type(step).__name__, name, "numbers, which have a mean", repr(label)) from None
             state.others[name] = step.soft_label(label, values, active, (h, w))
 
     def _write(self, state: State) -> dict[str, Any]:

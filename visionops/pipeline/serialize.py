@@ -166,7 +166,7 @@ def _build(name: str, kind: Any, positional: Sequence[Any], keywords: Mapping[st
     except ValueError:
         raise
     except (TypeError, AttributeError) as error:
-        given = ", ".join(f"{k}={v!r}" for k, v in keywords.items())
+        given = ", ".join([*map(repr, positional), *(f"{k}={v!r}" for k, v in keywords.items())])
         raise ValueError(f"{name}: arguments must be of the right types, got {given}. {error}.") from error
 
 
@@ -175,9 +175,9 @@ def _from_data(value: Any) -> Any:
         if len(value) == 1:
             ((name, inner),) = value.items()
             if name == "Parameter":
-                return nn.Parameter(torch.tensor(inner))
+                return nn.Parameter(_build(name, torch.tensor, [inner], {}).float())
             if name == "Tensor":
-                return torch.tensor(inner)
+                return _build(name, torch.tensor, [inner], {})
             if name in DISTRIBUTIONS and isinstance(inner, Mapping):
                 return _build(name, DISTRIBUTIONS[name], (), {k: _from_data(v) for k, v in inner.items()})
             if name in STEPS:

@@ -49,7 +49,8 @@ class Step(nn.Module):
         if cls.__module__ == __name__ or cls.__name__.startswith("_"):
             return
         _record_arguments(cls)
-        if cls.__module__.startswith("visionops.") or cls.__name__ not in STEPS:
+        known = STEPS.get(cls.__name__)
+        if cls.__module__.startswith("visionops.") or known is None or not known.__module__.startswith("visionops."):
             STEPS[cls.__name__] = cls
 
     @property

@@ -1,4 +1,4 @@
-// Rows are filtered along x once each, into a ring that holds as many as there are taps along y.
+// Rows are filtered along x once each, into a ring that holds what two rows of the output read.
 #include "filter/separable.h"
 
 #include <algorithm>
@@ -14,8 +14,8 @@ namespace visionops {
 namespace VISIONOPS_ISA {
 namespace {
 
-// Registers that are summed together, so that additions overlap, and the pixels in them.
-constexpr int SUMS = 8, BLOCK = SUMS * LANES;
+// Output rows that are summed together: they read the same lines but one.
+constexpr int ROWS = 2;
 
 void convert(const float* __restrict x, int n, float* __restrict out) { std::memcpy(out, x, sizeof(float) * n); }
 
@@ -27,22 +27,46 @@ void convert(const float* __restrict x, int n, uint8_t* __restrict out) {
   for (int i = 0; i < n; ++i) out[i] = byte_of(x[i]);
 }
 
-// out[i] = sum_k taps[k] * lines[k][i] for i < n; lines hold whole blocks.
 template <class T>
-void combine(float* const* lines, const float* taps, int size, int n, T* out) {
-  for (int at = 0; at < n; at += BLOCK) {
-    Floats sums[SUMS] = {};
-    for (int k = 0; k < size; ++k) {
-      const float* const line = lines[k] + at;
-      for (int j = 0; j < SUMS; ++j) sums[j] += taps[k] * load(line + j * LANES);
+void put(Floats x, int n, T* out) {
+  if (std::is_same_v<T, float> && n >= LANES) return store(x, reinterpret_cast<float*>(out));
+  alignas(64) float block[LANES];
+  store(x, block);
+  convert(block, std::min(LANES, n), out);
+}
+
+// out[row][i] = sum_k taps[k] * lines[row + k][i] for i < n, of VECTORS registers a row; lines hold whole vectors.
+// SIZE is the number of taps where the compiler may know it, else 0.
+template <int SIZE, int COUNT, int VECTORS, class T>
+void combine_block(const float* const* lines, const float* taps, int size, int at, int n, T* const* out) {
+  Floats sums[COUNT][VECTORS] = {};
+  const int lines_read = (SIZE ? SIZE : size) + COUNT - 1;
+#pragma GCC unroll 8
+  for (int k = 0; k < lines_read; ++k)
+    for (int j = 0; j < VECTORS; ++j) {
+      const Floats x = load(lines[k] + at + j * LANES);
+      for (int row = 0; row < COUNT; ++row)
+        if (row <= k && k - row < (SIZE ? SIZE : size)) sums[row][j] += taps[k - row] * x;
     }
-    if (std::is_same_v<T, float> && n - at >= BLOCK) {
-      for (int j = 0; j < SUMS; ++j) store(sums[j], reinterpret_cast<float*>(out + at) + j * LANES);
-    } else {
-      alignas(64) float block[BLOCK];
-      for (int j = 0; j < SUMS; ++j) store(sums[j], block + j * LANES);
-      convert(block, std::min(BLOCK, n - at), out + at);
-    }
+  for (int row = 0; row < COUNT; ++row)
+    for (int j = 0; j < VECTORS; ++j) put(sums[row][j], n - at - j * LANES, out[row] + at + j * LANES);
+}
+
+template <int SIZE, int COUNT, class T>
+void combine_rows(const float* const* lines, const float* taps, int size, int n, T* const* out) {
+  int at = 0;
+  for (; n - at > 3 * LANES; at += 4 * LANES) combine_block<SIZE, COUNT, 4>(lines, taps, size, at, n, out);
+  for (; n - at > LANES; at += 2 * LANES) combine_block<SIZE, COUNT, 2>(lines, taps, size, at, n, out);
+  if (n > at) combine_block<SIZE, COUNT, 1>(lines, taps, size, at, n, out);
+}
+
+template <int COUNT, class T>
+void combine(const float* const* lines, const float* taps, int size, int n, T* const* out) {
+  switch (size) {
+    case 3: return combine_rows<3, COUNT>(lines, taps, size, n, out);
+    case 5: return combine_rows<5, COUNT>(lines, taps, size, n, out);
+    case 7: return combine_rows<7, COUNT>(lines, taps, size, n, out);
+    default: return combine_rows<0, COUNT>(lines, taps, size, n, out);
   }
 }
 
@@ -56,11 +80,12 @@ void filter(const Separable& job, int64_t sample, int channel, int begin, int en
   const T* const data = reinterpret_cast<const T*>(source.address) + channel * source.channel_stride;
   T* out = reinterpret_cast<T*>(job.outputs[sample]) + static_cast<int64_t>(channel) * height * width;
 
-  const int stride = (width + BLOCK - 1) / BLOCK * BLOCK;
-  Aligned padded(static_cast<size_t>(stride) + 2 * rx), ring(static_cast<size_t>(stride) * job.size_y);
-  std::vector<float*> shifted(job.size_x), lines(job.size_y);
+  const int stride = (width + LANES - 1) / LANES * LANES, kept = job.size_y + ROWS - 1;
+  Aligned padded(static_cast<size_t>(stride) + 2 * rx), ring(static_cast<size_t>(stride) * kept);
+  std::vector<const float*> shifted(job.size_x);
+  std::vector<float*> lines(kept);
   for (int k = 0; k < job.size_x; ++k) shifted[k] = padded.data() + k;
-  for (int k = 0; k < job.size_y; ++k) lines[k] = ring.data() + static_cast<int64_t>(k) * stride;
+  for (int k = 0; k < kept; ++k) lines[k] = ring.data() + static_cast<int64_t>(k) * stride;
   std::vector<int64_t> before(rx), after(rx);  // what the border repeats
   for (int k = 0; k < rx; ++k) {
     before[k] = fold(k - rx, width, job.border) * source.column_stride;
@@ -85,13 +110,23 @@ void filter(const Separable& job, int64_t sample, int channel, int begin, int en
       padded.data()[k] = constant ? job.fill : from[before[k]];
       middle[width + k] = constant ? job.fill : from[after[k]];
     }
-    combine(shifted.data(), taps_x, job.size_x, stride, lines.back());
+    combine<1>(shifted.data(), taps_x, job.size_x, stride, &lines.back());
   };
 
   for (int row = begin - ry; row < begin + ry; ++row) advance(row);
-  for (int row = begin; row < end; ++row) {
+  int row = begin;
+  for (; row + ROWS <= end; row += ROWS) {
+    T* to[ROWS];
+    for (int k = 0; k < ROWS; ++k) {
+      advance(row + k + ry);
+      to[k] = out + static_cast<int64_t>(row + k) * width;
+    }
+    combine<ROWS>(lines.data(), taps_y, job.size_y, width, to);
+  }
+  for (; row < end; ++row) {
     advance(row + ry);
-    combine(lines.data(), taps_y, job.size_y, width, out + static_cast<int64_t>(row) * width);
+    T* const to = out + static_cast<int64_t>(row) * width;
+    combine<1>(lines.data() + ROWS - 1, taps_y, job.size_y, width, &to);
   }
 }
 

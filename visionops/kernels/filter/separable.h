@@ -24,5 +24,6 @@ void filter_separable(const Separable& job, int threads);
 namespace baseline { void filter_rows(const Separable& job, int64_t sample, int channel, int begin, int end); }
 namespace avx2 { void filter_rows(const Separable& job, int64_t sample, int channel, int begin, int end); }
 namespace avx512 { void filter_rows(const Separable& job, int64_t sample, int channel, int begin, int end); }
+namespace avx512vbmi { void filter_rows(const Separable& job, int64_t sample, int channel, int begin, int end); }
 
 }  // namespace visionops

@@ -78,5 +78,6 @@ void sweep(const Sweep& job, int threads);
 namespace baseline { void sweep_rows(const Sweep& job, const Pass& pass, int begin, int end); }
 namespace avx2 { void sweep_rows(const Sweep& job, const Pass& pass, int begin, int end); }
 namespace avx512 { void sweep_rows(const Sweep& job, const Pass& pass, int begin, int end); }
+namespace avx512vbmi { void sweep_rows(const Sweep& job, const Pass& pass, int begin, int end); }
 
 }  // namespace visionops
