@@ -42,7 +42,10 @@ types: $(STAMP)
 	cd build/typed && ../../.venv/bin/mypy --config-file ../../pyproject.toml -p visionops
 
 notebooks: $(STAMP)
-	for source in notebooks/*.py; do .venv/bin/jupytext --to ipynb --execute $$source || exit 1; done
+	for source in notebooks/*.py; do \
+	  .venv/bin/jupytext --to ipynb $$source && \
+	  .venv/bin/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False \
+	    $${source%.py}.ipynb || exit 1; done
 
 bench: $(STAMP)
 	$(PY) -m visionops.cli bench all --json benchmarks/results

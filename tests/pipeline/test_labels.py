@@ -550,7 +550,7 @@ class TestIntrinsics:
             for k in range(3):
                 torch.testing.assert_close(out[k], pipe(image=image(), intrinsics=torch.from_numpy(self.K), index=k)["intrinsics"])
 
-    @pytest.mark.parametrize(("given", "dtype"), [(K.tolist(), torch.float32), (K, torch.float32), (torch.from_numpy(K).float(), torch.float32), (torch.from_numpy(K), torch.float64)])
+    @pytest.mark.parametrize(("given", "dtype"), [(K.tolist(), torch.float32), (K, torch.float64), (torch.from_numpy(K).float(), torch.float32), (torch.from_numpy(K), torch.float64)])
     def test_forms(self, given, dtype):
         out = vo.Pipeline(va.Crop((5, 6, 50, 50)))(image=image(), intrinsics=given)["intrinsics"]
         assert out.dtype == dtype

@@ -86,7 +86,7 @@ class TestMixUp:
         np.testing.assert_allclose(out["label"], share[:, :, 0, 0] * one_hot(labels) + (1 - share[:, :, 0, 0]) * one_hot(labels)[partner], atol=1e-6)
 
     def test_labels_that_are_soft_already(self):
-        images, labels = batch()
+        images, _labels = batch()
         soft = torch.rand(B, K, generator=torch.Generator().manual_seed(1)).softmax(1)
         pipe = vo.Pipeline(va.MixUp(1.0))
         params, v = drawn(pipe)

@@ -200,7 +200,7 @@ class TestDomains:
 
     def test_the_edge_is_hard(self):
         out = run(vo.Pipeline(va.Rotate(30), fill=0.5), np.ones((40, 50, 1), np.float32))
-        assert set(np.unique(out)) == {0.5, 1}
+        assert set(np.unique(out.round(5))) == {0.5, 1}
 
     @pytest.mark.parametrize("index", range(6))
     @pytest.mark.parametrize(

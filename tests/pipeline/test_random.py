@@ -10,9 +10,9 @@ import visionops as vo
 import visionops.augment as va
 from visionops.kernels import native
 
-STEPS = (
-    lambda: (va.Rotate((-30, 30)), va.Brightness((0.5, 1.5), p=0.7), va.GaussianBlur((0.1, 2.0)), va.HorizontalFlip(p=0.5))
-)
+
+def STEPS():
+    return ((va.Rotate((-30, 30)), va.Brightness((0.5, 1.5), p=0.7), va.GaussianBlur((0.1, 2.0)), va.HorizontalFlip(p=0.5)))
 
 
 def words(seed, epoch, index, view, step, n):

@@ -38,7 +38,7 @@ def gaussian_blur(
         border: "reflect" does not repeat the edge, as OpenCV's default.
 
     Raises:
-        ValueError: for an even or non-positive kernel size, or a negative sigma.
+        ValueError: for an even or non-positive kernel size, a negative sigma, or an unknown border.
 
     Gradient: to the image, and to sigma where it is a tensor (0 at sigma = 0). With `kernel_size=None` the number of
     taps follows sigma in steps, which changes values by less than 1e-4 of their range. float16 computes in float32.
@@ -49,6 +49,8 @@ def gaussian_blur(
     """
     if image.ndim < 3:
         raise mistake("gaussian_blur", "image", "of shape (*batch, c, h, w)", tuple(image.shape), "Add a channel.")
+    if border not in ("reflect", "replicate", "circular", "constant"):
+        raise mistake("gaussian_blur", "border", "'reflect', 'replicate', 'circular' or 'constant'", repr(border))
     batch = image.shape[:-3]
     if len(batch) == 1:
         flat = image
@@ -118,7 +120,7 @@ def _taps(sigma: float, radius: int, own: int) -> list[float]:
 
 
 def _sizes(kernel_size: int | Sequence[int] | None) -> tuple[int | None, int | None]:
-    sizes = (kernel_size, kernel_size) if kernel_size is None or isinstance(kernel_size, int) else tuple(kernel_size)
+    sizes = tuple(kernel_size) if isinstance(kernel_size, list | tuple) else (kernel_size, kernel_size)
     for size in sizes:
         if size is not None and (not isinstance(size, int | np.integer) or size < 1 or size % 2 == 0):
             raise mistake("gaussian_blur", "kernel_size", "odd and positive", kernel_size, "Add 1.")

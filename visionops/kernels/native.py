@@ -28,7 +28,7 @@ SWEEP_DTYPES = {torch.uint8: 0, torch.float32: 1}
 BORDERS = {"constant": 0, "replicate": 1, "reflect": 2, "circular": 3}
 INTERPOLATIONS = {"nearest": 0, "bilinear": 1, "bicubic": 2}
 
-_enabled = os.environ.get("VISIONOPS_KERNELS", "on").lower() not in ("off", "0", "false")
+_enabled = os.environ.get("VISIONOPS_KERNELS", "on").lower() not in ("off", "0", "false", "no")
 if not _enabled:
     why_not = "VISIONOPS_KERNELS is off"
 

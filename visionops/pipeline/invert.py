@@ -13,7 +13,8 @@ from visionops.kernels.warp import warp
 
 from . import labels
 from . import matrix as mat
-from .motion import Domain, Motion, planes, uniform_size
+from .execute import bind
+from .motion import Domain, Motion, compose, planes, uniform_size
 from .params import Drawn
 from .targets import BOX_FORMATS, from_xyxy, read_image, read_mask, read_rows, to_xyxy, write_image
 
@@ -49,7 +50,7 @@ def invert(pipeline: Pipeline, drawn: Drawn, targets: Mapping[str, Any], kinds: 
 
 
 def _motion(pipeline: Pipeline, drawn: Drawn, like: Tensor) -> Motion:
-    return pipeline._motion(pipeline.plan.moves, drawn, drawn.size, like)
+    return compose(bind(pipeline.plan, drawn, pipeline.plan.moves), drawn.size, like)
 
 
 def _turned(motion: Motion) -> Any:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,23 +11,19 @@ from torch import Tensor, nn
 
 from visionops.errors import ArgumentError, closest, mistake
 
-from . import labels, serialize
 from . import matrix as mat
-from .execute import Options, bind, blend, copied, run_mix, run_passes, warp_mask
+from . import serialize
+from .execute import bind
 from .invert import invert
-from .motion import Motion, compose, size_after, uniform_size
+from .motion import compose, uniform_size
 from .numbers import Size
 from .params import Drawn, counts, draw, from_plain, to_plain
-from .plan import Pass, Stretch, explain, make_plan
+from .plan import explain, make_plan
 from .random import fresh_index
-from .state import State, read_list, read_one
-from .steps import Deform, Geometric, Mix, Step, check_fill
-from .targets import BOX_FORMATS, KINDS, from_xyxy, kinds_of, to_xyxy, write_image
-
-# The kinds of targets that need the motion of the pixels.
-FOLLOWERS = frozenset(("mask", "boxes", "keypoints", "intrinsics"))
-
-MakeTensor = Callable[[tuple[int, ...], torch.dtype], Tensor]
+from .run import run
+from .state import State, read_list, read_one, write
+from .steps import Step, check_fill
+from .targets import BOX_FORMATS, KINDS, kinds_of
 
 
 class Pipeline(nn.Module):
@@ -164,7 +159,7 @@ class Pipeline(nn.Module):
         try:
             state = self._read(given)
             drawn = self._draw(state, index, epoch, view)
-            result = self._write(self._run(state, drawn))
+            result = write(run(self, state, drawn), self.output)
         except ValueError as error:
             if isinstance(index, int | np.integer):
                 raise ValueError(f"sample index {index}: {error}") from error
@@ -194,7 +189,7 @@ class Pipeline(nn.Module):
         worker = torch.utils.data.get_worker_info() is not None
         drawn = self._draw(state, keyed, None, 0)
         try:
-            return self._write(self._run(state, drawn, _shared if worker else None))
+            return write(run(self, state, drawn, _shared if worker else None), self.output)
         except ValueError as error:
             raise self._blame(state, drawn, index, error) from error
 
@@ -228,7 +223,7 @@ class Pipeline(nn.Module):
         state = self._read(given)
         drawn = from_plain(self.plan, params)
         self._check_fit(state, drawn)
-        return _close(form, sample, self._write(self._run(state, drawn)))
+        return _close(form, sample, write(run(self, state, drawn), self.output))
 
     def inverse(self, params: Mapping[str, Any], sample: Any = None, /, **targets: Any) -> Any:
         """Returns predictions made on augmented images as they lie on the source images.
@@ -248,7 +243,7 @@ class Pipeline(nn.Module):
             ValueError: if a step deforms; that has no matrix.
         """
         drawn = from_plain(self.plan, params)
-        motion = self._motion(self.plan.moves, drawn, drawn.size, torch.empty(0))
+        motion = compose(bind(self.plan, drawn, self.plan.moves), drawn.size, torch.empty(0))
         if motion.deforms:
             raise mistake("matrix", "pipeline", "without a deformation", "one", "A dense map has no matrix.")
         stacked = mat.stack(mat.inverse(motion.matrix))
@@ -306,7 +301,7 @@ class Pipeline(nn.Module):
             return error  # its samples do not run alone
         for i, key in enumerate(index):
             try:
-                self._write(self._run(state.one(i), drawn.one(i)))
+                write(run(self, state.one(i), drawn.one(i)), self.output)
             except ValueError as mine:
                 return ValueError(f"sample {i}{'' if key is None else f' (index {key})'}: {mine}")
         return error
@@ -359,178 +354,6 @@ class Pipeline(nn.Module):
                 "apply", "params", f"drawn for images of {state.size}", drawn.size, "Draw with sample(image shapes)."
             )
 
-    def _run(self, state: State, drawn: Drawn, out: MakeTensor | None = None) -> State:
-        stretches = self.plan.stretches
-        if len(stretches) > 1:
-            self._refuse_mixed(state)
-        for stretch in stretches:
-            last = stretch is stretches[-1]
-            size = state.size
-            assert size is not None
-            if isinstance(size[0], np.ndarray) and not self._fits_batch(stretch.passes, drawn, size):
-                parts = [self._advance(state.one(i), stretch, drawn.one(i), last, None) for i in range(state.count)]
-                state = state.joined(parts)
-            else:
-                state = self._advance(state, stretch, drawn, last, out if last else None)
-            state.size = _size_of(state)
-            if stretch.mix is not None:
-                self._mix(state, stretch.mix, drawn)
-        return state
-
-    def _advance(self, state: State, stretch: Stretch, drawn: Drawn, last: bool, out: MakeTensor | None) -> State:
-        """Returns the state, changed in place, after the passes of a stretch: every target moved once."""
-        moves = stretch.moves
-        motion: Motion | None = None
-        assert state.size is not None
-        if not FOLLOWERS.isdisjoint(state.kinds.values()):
-            motion = self._motion(moves, drawn, state.size, state.like)
-        for name, images in state.images.items():
-            if state.kinds[name] == "mask":
-                assert motion is not None
-                fill = self.fill.get(name) or self.fill.get("mask") or (0.0,)
-                state.images[name] = warp_mask(images, motion, fill[0]) if moves else copied(images)
-                continue
-            dtype = state.dtypes[name]
-            if dtype == torch.uint8 and (self.plan.to_float or not last):
-                dtype = torch.float32
-            fill = self.fill.get(name) or self.fill.get("image") or (0.0,)
-            options = Options(dtype, self.interpolation, self.antialias, fill)
-            state.images[name] = run_passes(self.plan, stretch.passes, drawn, images, state.size, options, out)
-        if motion is not None:
-            self._move_rows(state, motion)
-            for name in state.of("intrinsics"):
-                if motion.deforms:
-                    raise mistake(
-                        "Pipeline",
-                        name,
-                        "used without a deformation",
-                        "a pipeline that deforms",
-                        "No camera matrix describes a deformed image.",
-                    )
-                state.others[name] = labels.intrinsics_through(motion, state.others[name]).to(state.others[name].dtype)
-        return state
-
-    def _motion(self, moves: Sequence[int], drawn: Drawn, size: Size, like: Tensor) -> Motion:
-        return compose(bind(self.plan, drawn, moves), size, like)
-
-    def _fits_batch(self, passes: Sequence[Pass], drawn: Drawn, size: Size) -> bool:
-        """Returns whether images of different sizes can enter as one batch: the first pass makes one size of them."""
-        if not passes or not passes[0].geometric:
-            return False
-        for i in passes[0].geometric:
-            step = self.plan.nodes[i].step
-            if isinstance(step, Deform) and uniform_size(size) is None:
-                return False
-            assert isinstance(step, Geometric | Deform)
-            size = size_after(bind(self.plan, drawn, [i])[0], size)
-        return uniform_size(size) is not None
-
-    def _move_rows(self, state: State, motion: Motion) -> None:
-        for name in state.of("keypoints"):
-            rows = state.rows[name]
-            moved, seen = labels.points_forward(motion, rows.values[:, :2], rows.owner)
-            values = torch.cat([moved.to(rows.dtype), rows.values[:, 2:].to(rows.dtype)], 1)
-            if self.keypoint_swap:
-                order = labels.swap_order(motion, rows, self.keypoint_swap)
-                values, seen = values[order], seen[order]
-            state.rows[name] = replace(rows, values=values)
-            state.kept[name] = seen
-        for name in state.of("boxes"):
-            rows = state.rows[name]
-            owner = rows.owner
-            before = labels.sizes_of(motion.source_size, rows.values, owner)
-            boxes = to_xyxy(name, rows.values, self.box_format, before)
-            moved = labels.boxes_through(motion, boxes, owner, hull=self.box_hull)
-            clipped, keep = labels.clip_boxes(
-                motion, moved, owner, min_area=self.box_min_area, min_visibility=self.box_min_visibility
-            )
-            after = labels.sizes_of(motion.size, rows.values, owner)
-            values = from_xyxy(clipped, self.box_format, after)
-            state.rows[name] = replace(rows, values=values.to(rows.dtype))
-            state.kept[name] = keep
-
-    def _refuse_mixed(self, state: State) -> None:
-        """Raises where a batch step cannot take the targets."""
-        mix = self.plan.stretches[0].mix
-        assert mix is not None
-        name = type(self.plan.nodes[mix].step).__name__
-        if state.form == "single":
-            raise mistake(name, "input", "a batch", "one sample", "Use collate_fn=pipe.collate, or pass batch tensors.")
-        for kind in ("boxes", "keypoints", "intrinsics"):
-            if state.of(kind):
-                raise mistake(
-                    name,
-                    "targets",
-                    "images, masks and labels",
-                    kind,
-                    "A mixed image has no such label; mix in a pipeline of its own.",
-                )
-
-    def _mix(self, state: State, node: int, drawn: Drawn) -> None:
-        step, values, active = self.plan.nodes[node].step, drawn.values[node], drawn.active[node]
-        assert isinstance(step, Mix) and state.size is not None
-        for name, images in state.images.items():
-            if isinstance(images, list):
-                raise mistake(
-                    type(step).__name__,
-                    name,
-                    "of one size in a batch",
-                    [tuple(t.shape) for t in images],
-                    "Put RandomResizedCrop, Resize or a crop before it.",
-                )
-            if state.kinds[name] == "mask":
-                state.images[name] = blend(active, step.mix_mask(images, values), images)
-            else:
-                state.images[name] = run_mix(step, values, active, images)
-        h, w = state.size
-        for name in state.of("label"):
-            label = state.others[name]
-            try:
-                label = torch.as_tensor(label)
-            except (TypeError, ValueError):
-                raise mistake(type(step).__name__, name, "numbers, which have a mean", repr(label)) from None
-            state.others[name] = step.soft_label(label, values, active, (h, w))
-
-    def _write(self, state: State) -> dict[str, Any]:
-        """Returns the targets in the form they came in."""
-        result: dict[str, Any] = {}
-        for name, kind in state.kinds.items():
-            if name in state.images:
-                result[name] = self._write_image(state, name)
-            elif name in state.rows:
-                rows = state.rows[name]
-                rows = replace(rows, numpy=rows.numpy and self.output == "same")
-                drops = kind == "boxes" and rows.form != "dense"
-                result[name] = rows.regroup(rows.values, state.kept[name] if drops else None)
-                if not drops:
-                    result[f"{name}_valid"] = rows.regroup(state.kept[name])
-            elif kind == "box_labels":
-                result[name] = self._write_box_labels(state, name)
-            else:
-                value = state.others[name]
-                result[name] = value[0] if state.form == "single" else value
-        return result
-
-    def _write_image(self, state: State, name: str) -> Any:
-        images, layout = state.images[name], state.layouts[name]
-        if self.output == "same" and state.form != "list":
-            return write_image(images[0] if state.form == "single" else images, layout)  # type: ignore[arg-type]
-        if not layout.has_channels and state.kinds[name] == "mask":
-            images = [t[0] for t in images] if isinstance(images, list) else images.squeeze(1)
-        return images[0] if state.form == "single" else images
-
-    def _write_box_labels(self, state: State, name: str) -> Any:
-        value = state.others[name]
-        owners = [n for n in state.of("boxes") if state.rows[n].form != "dense"]
-        if not owners:
-            return value[0] if state.form == "single" else value
-        rows = state.rows[owners[0]]
-        keeps = state.kept[owners[0]].split(list(rows.counts))
-        if len(value) != len(keeps):
-            raise mistake("Pipeline", name, f"one list for each of {len(keeps)} samples", len(value))
-        each = [_filter(name, v, keep) for v, keep in zip(value, keeps, strict=True)]
-        return each[0] if state.form == "single" else each
-
 
 def _open(sample: Any, targets: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
     """Returns the form of a positional sample, and its targets by name."""
@@ -559,26 +382,6 @@ def _close(form: str, sample: Any, result: dict[str, Any]) -> Any:
 def _one_of(name: str, value: Any, known: Sequence[str]) -> None:
     if value not in known:
         raise mistake("Pipeline", name, f"one of {', '.join(known)}", repr(value), closest(str(value), known))
-
-
-def _size_of(state: State) -> Size:
-    for images in state.images.values():
-        if isinstance(images, Tensor):
-            return images.shape[2], images.shape[3]
-        return np.array([t.shape[-2] for t in images]), np.array([t.shape[-1] for t in images])
-    assert state.size is not None
-    return state.size
-
-
-def _filter(name: str, values: Any, keep: Tensor) -> Any:
-    """Returns the entries of a list, array or tensor that are kept."""
-    if len(values) != len(keep):
-        raise mistake("Pipeline", name, f"one for each of {len(keep)} boxes", len(values))
-    if isinstance(values, Tensor):
-        return values[keep.to(values.device)]
-    if isinstance(values, np.ndarray):
-        return values[keep.cpu().numpy()]
-    return type(values)(v for v, k in zip(values, keep.tolist(), strict=True) if k)
 
 
 def _shared(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:

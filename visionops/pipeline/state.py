@@ -14,7 +14,7 @@ from visionops.errors import mistake
 
 from .execute import Images
 from .numbers import Size
-from .targets import Layout, Rows, read_image, read_mask, read_rows
+from .targets import Layout, Rows, read_image, read_mask, read_rows, write_image
 
 RowsOf = dict[str, Rows]
 
@@ -181,7 +181,8 @@ def _take_image(state: State, name: str, tensor: Tensor, layout: Layout) -> None
 
 
 def _read_intrinsics(name: str, value: Any, batch: int | None) -> Tensor:
-    tensor = value if isinstance(value, Tensor) else torch.as_tensor(np.asarray(value, np.float64))
+    # As elsewhere, arrays keep their precision and lists of numbers are float32.
+    tensor = torch.from_numpy(value) if isinstance(value, np.ndarray) else torch.as_tensor(value)
     shape = (3, 3) if batch is None else (batch, 3, 3)
     if batch is not None and tensor.shape == (3, 3):
         tensor = tensor.expand(shape)
@@ -189,11 +190,7 @@ def _read_intrinsics(name: str, value: Any, batch: int | None) -> Tensor:
         raise mistake("Pipeline", name, f"of shape {shape}", tuple(tensor.shape))
     if tensor.device.type == "cpu" and not torch.isfinite(tensor).all():
         raise mistake("Pipeline", name, "finite", "NaN or infinity")
-    if not tensor.is_floating_point():
-        tensor = tensor.float()
-    if isinstance(value, Tensor) and value.is_floating_point():
-        return tensor.reshape(-1, 3, 3)
-    return tensor.float().reshape(-1, 3, 3)
+    return (tensor if tensor.is_floating_point() else tensor.float()).reshape(-1, 3, 3)
 
 
 def _read_label(name: str, value: Any, batch: int) -> Any:
@@ -210,3 +207,57 @@ def _stack_labels(labels: list[Any]) -> Any:
     if all(isinstance(v, int | float | bool | np.number) for v in labels):
         return torch.as_tensor(labels)
     return labels
+
+
+def write(state: State, output: str) -> dict[str, Any]:
+    """Returns the targets in the form they came in."""
+    result: dict[str, Any] = {}
+    for name, kind in state.kinds.items():
+        if name in state.images:
+            result[name] = _write_image(state, name, output)
+        elif name in state.rows:
+            rows = state.rows[name]
+            rows = replace(rows, numpy=rows.numpy and output == "same")
+            drops = kind == "boxes" and rows.form != "dense"
+            result[name] = rows.regroup(rows.values, state.kept[name] if drops else None)
+            if not drops:
+                result[f"{name}_valid"] = rows.regroup(state.kept[name])
+        elif kind == "box_labels":
+            result[name] = _write_box_labels(state, name)
+        else:
+            value = state.others[name]
+            result[name] = value[0] if state.form == "single" else value
+    return result
+
+
+def _write_image(state: State, name: str, output: str) -> Any:
+    images, layout = state.images[name], state.layouts[name]
+    if output == "same" and state.form != "list":
+        return write_image(images[0] if state.form == "single" else images, layout)  # type: ignore[arg-type]
+    if not layout.has_channels and state.kinds[name] == "mask":
+        images = [t[0] for t in images] if isinstance(images, list) else images.squeeze(1)
+    return images[0] if state.form == "single" else images
+
+
+def _write_box_labels(state: State, name: str) -> Any:
+    value = state.others[name]
+    owners = [n for n in state.of("boxes") if state.rows[n].form != "dense"]
+    if not owners:
+        return value[0] if state.form == "single" else value
+    rows = state.rows[owners[0]]
+    keeps = state.kept[owners[0]].split(list(rows.counts))
+    if len(value) != len(keeps):
+        raise mistake("Pipeline", name, f"one list for each of {len(keeps)} samples", len(value))
+    each = [_filter(name, v, keep) for v, keep in zip(value, keeps, strict=True)]
+    return each[0] if state.form == "single" else each
+
+
+def _filter(name: str, values: Any, keep: Tensor) -> Any:
+    """Returns the entries of a list, array or tensor that are kept."""
+    if len(values) != len(keep):
+        raise mistake("Pipeline", name, f"one for each of {len(keep)} boxes", len(values))
+    if isinstance(values, Tensor):
+        return values[keep.to(values.device)]
+    if isinstance(values, np.ndarray):
+        return values[keep.cpu().numpy()]
+    return type(values)(v for v, k in zip(values, keep.tolist(), strict=True) if k)

@@ -1,8 +1,9 @@
-// Rows are filtered along x once each, into a ring that holds what two rows of the output read.
+// Down the columns first, from the rows of the source where they are float32, into a row that is padded; then along it.
 #include "filter/separable.h"
 
 #include <algorithm>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "common/isa.h"
@@ -14,7 +15,7 @@ namespace visionops {
 namespace VISIONOPS_ISA {
 namespace {
 
-// Output rows that are summed together: they read the same lines but one.
+// Output rows that are summed down together: they read the same lines but one.
 constexpr int ROWS = 2;
 
 void convert(const float* __restrict x, int n, float* __restrict out) { std::memcpy(out, x, sizeof(float) * n); }
@@ -35,38 +36,113 @@ void put(Floats x, int n, T* out) {
   convert(block, std::min(LANES, n), out);
 }
 
-// out[row][i] = sum_k taps[k] * lines[row + k][i] for i < n, of VECTORS registers a row; lines hold whole vectors.
-// SIZE is the number of taps where the compiler may know it, else 0.
-template <int SIZE, int COUNT, int VECTORS, class T>
-void combine_block(const float* const* lines, const float* taps, int size, int at, int n, T* const* out) {
+inline Floats load_some(const float* from, int n) {
+  Floats x = {};
+  std::memcpy(&x, from, sizeof(float) * n);
+  return x;
+}
+
+// out[row][i] = sum_k taps[k] * lines[row + k][i] in VECTORS registers a row, the last of `last` pixels. SIZE is the
+// number of taps where the compiler may know it, else 0.
+template <int SIZE, int COUNT, int VECTORS, bool WHOLE>
+void down_block(const float* const* lines, const float* taps, int taps_size, int at, int last, float* const* out) {
+  const int size = SIZE ? SIZE : taps_size;
   Floats sums[COUNT][VECTORS] = {};
-  const int lines_read = (SIZE ? SIZE : size) + COUNT - 1;
 #pragma GCC unroll 8
-  for (int k = 0; k < lines_read; ++k)
+  for (int k = 0; k < size + COUNT - 1; ++k)
     for (int j = 0; j < VECTORS; ++j) {
-      const Floats x = load(lines[k] + at + j * LANES);
+      const float* const from = lines[k] + at + j * LANES;
+      const Floats x = WHOLE ? load(from) : load_some(from, last);
       for (int row = 0; row < COUNT; ++row)
-        if (row <= k && k - row < (SIZE ? SIZE : size)) sums[row][j] += taps[k - row] * x;
+        if (row <= k && k - row < size) sums[row][j] += taps[k - row] * x;
     }
   for (int row = 0; row < COUNT; ++row)
-    for (int j = 0; j < VECTORS; ++j) put(sums[row][j], n - at - j * LANES, out[row] + at + j * LANES);
+    for (int j = 0; j < VECTORS; ++j) store(sums[row][j], out[row] + at + j * LANES);
 }
 
-template <int SIZE, int COUNT, class T>
-void combine_rows(const float* const* lines, const float* taps, int size, int n, T* const* out) {
+template <int SIZE, int COUNT>
+void down_rows(const float* const* lines, const float* taps, int size, int n, float* const* out) {
   int at = 0;
-  for (; n - at > 3 * LANES; at += 4 * LANES) combine_block<SIZE, COUNT, 4>(lines, taps, size, at, n, out);
-  for (; n - at > LANES; at += 2 * LANES) combine_block<SIZE, COUNT, 2>(lines, taps, size, at, n, out);
-  if (n > at) combine_block<SIZE, COUNT, 1>(lines, taps, size, at, n, out);
+  for (; n - at >= 4 * LANES; at += 4 * LANES) down_block<SIZE, COUNT, 4, true>(lines, taps, size, at, LANES, out);
+  for (; n - at >= 2 * LANES; at += 2 * LANES) down_block<SIZE, COUNT, 2, true>(lines, taps, size, at, LANES, out);
+  for (; n - at >= LANES; at += LANES) down_block<SIZE, COUNT, 1, true>(lines, taps, size, at, LANES, out);
+  if (n > at) down_block<SIZE, COUNT, 1, false>(lines, taps, size, at, n - at, out);
 }
 
-template <int COUNT, class T>
-void combine(const float* const* lines, const float* taps, int size, int n, T* const* out) {
+template <int COUNT>
+void down(const float* const* lines, const float* taps, int size, int n, float* const* out) {
   switch (size) {
-    case 3: return combine_rows<3, COUNT>(lines, taps, size, n, out);
-    case 5: return combine_rows<5, COUNT>(lines, taps, size, n, out);
-    case 7: return combine_rows<7, COUNT>(lines, taps, size, n, out);
-    default: return combine_rows<0, COUNT>(lines, taps, size, n, out);
+    case 3: return down_rows<3, COUNT>(lines, taps, size, n, out);
+    case 5: return down_rows<5, COUNT>(lines, taps, size, n, out);
+    case 7: return down_rows<7, COUNT>(lines, taps, size, n, out);
+    default: return down_rows<0, COUNT>(lines, taps, size, n, out);
+  }
+}
+
+// A register and its neighbours in a row that starts where a cache line does. A load across two lines takes twice as
+// long as one within, so that shifting registers is faster where there is an instruction for it.
+class Neighbourhood {
+ public:
+#if defined(__AVX512F__)
+  explicit Neighbourhood(const float* at)
+      : before_(_mm512_load_si512(at - LANES)), here_(_mm512_load_si512(at)), after_(_mm512_load_si512(at + LANES)) {}
+
+  template <int SHIFT>
+  Floats shifted() const {
+    static_assert(-LANES < SHIFT && SHIFT < LANES);
+    if constexpr (SHIFT < 0) return _mm512_castsi512_ps(_mm512_alignr_epi32(here_, before_, LANES + SHIFT));
+    else if constexpr (SHIFT > 0) return _mm512_castsi512_ps(_mm512_alignr_epi32(after_, here_, SHIFT));
+    else return _mm512_castsi512_ps(here_);
+  }
+
+ private:
+  const __m512i before_, here_, after_;
+#else
+  explicit Neighbourhood(const float* at) : at_(at) {}
+  template <int SHIFT>
+  Floats shifted() const { return load(at_ + SHIFT); }
+
+ private:
+  const float* const at_;
+#endif
+};
+
+template <int... K, class T>
+void along_row(std::integer_sequence<int, K...>, const float* row, const float* taps, float rest, int n, T* out) {
+  constexpr int radius = sizeof...(K) / 2;
+  const Floats weights[] = {all(taps[K])...}, start = all(rest);
+  auto sum_at = [&](int at) {
+    const Neighbourhood x(row + at);
+    Floats sum = start;
+    ((sum += weights[K] * x.template shifted<K - radius>()), ...);
+    return sum;
+  };
+  int at = 0;
+  for (; n - at >= LANES; at += LANES) put(sum_at(at), LANES, out + at);
+  if (n > at) put(sum_at(at), n - at, out + at);
+}
+
+// out[i] = rest + sum_k taps[k] * row[i + k - size / 2] for i < n.
+template <class T>
+void along(const float* row, const float* taps, int size, float rest, int n, T* out) {
+  switch (size) {
+    case 3: return along_row(std::make_integer_sequence<int, 3>(), row, taps, rest, n, out);
+    case 5: return along_row(std::make_integer_sequence<int, 5>(), row, taps, rest, n, out);
+    case 7: return along_row(std::make_integer_sequence<int, 7>(), row, taps, rest, n, out);
+    default: break;
+  }
+  const float* const first = row - size / 2;
+  int at = 0;
+  for (; n - at >= 4 * LANES; at += 4 * LANES) {  // four sums at once, so that additions overlap
+    Floats sums[4] = {all(rest), all(rest), all(rest), all(rest)};
+    for (int k = 0; k < size; ++k)
+      for (int j = 0; j < 4; ++j) sums[j] += taps[k] * load(first + at + k + j * LANES);
+    for (int j = 0; j < 4; ++j) put(sums[j], LANES, out + at + j * LANES);
+  }
+  for (; at < n; at += LANES) {
+    Floats sum = all(rest);
+    for (int k = 0; k < size; ++k) sum += taps[k] * load(first + at + k);
+    put(sum, n - at, out + at);
   }
 }
 
@@ -78,55 +154,68 @@ void filter(const Separable& job, int64_t sample, int channel, int begin, int en
   const float* const taps_x = job.taps_x + sample * job.taps_x_step;
   const float* const taps_y = job.taps_y + sample * job.taps_y_step;
   const T* const data = reinterpret_cast<const T*>(source.address) + channel * source.channel_stride;
-  T* out = reinterpret_cast<T*>(job.outputs[sample]) + static_cast<int64_t>(channel) * height * width;
-
-  const int stride = (width + LANES - 1) / LANES * LANES, kept = job.size_y + ROWS - 1;
-  Aligned padded(static_cast<size_t>(stride) + 2 * rx), ring(static_cast<size_t>(stride) * kept);
-  std::vector<const float*> shifted(job.size_x);
-  std::vector<float*> lines(kept);
-  for (int k = 0; k < job.size_x; ++k) shifted[k] = padded.data() + k;
-  for (int k = 0; k < kept; ++k) lines[k] = ring.data() + static_cast<int64_t>(k) * stride;
-  std::vector<int64_t> before(rx), after(rx);  // what the border repeats
-  for (int k = 0; k < rx; ++k) {
-    before[k] = fold(k - rx, width, job.border) * source.column_stride;
-    after[k] = fold(width + k, width, job.border) * source.column_stride;
-  }
+  T* const out = reinterpret_cast<T*>(job.outputs[sample]) + static_cast<int64_t>(channel) * height * width;
   const bool constant = job.border == Border::constant;
+  const bool in_place = std::is_same_v<T, float> && source.column_stride == 1;
 
-  // The next row takes the place of the oldest. One beyond the image is filtered again from that which it repeats.
-  auto advance = [&](int row) {
-    std::rotate(lines.begin(), lines.begin() + 1, lines.end());
-    if (constant && (row < 0 || row >= height)) {
-      std::fill(lines.back(), lines.back() + width, job.fill);
-      return;
-    }
-    const T* const from = data + fold(row, height, job.border) * source.row_stride;
-    float* const middle = padded.data() + rx;
-    if (source.column_stride == 1)
-      convert(from, width, middle);
+  const int stride = (width + LANES - 1) / LANES * LANES, margin = (rx + LANES - 1) / LANES * LANES + LANES;
+  Aligned padded(static_cast<size_t>(stride + 2 * margin) * ROWS);
+  std::vector<int> before(rx), after(rx);  // what the border repeats
+  for (int k = 0; k < rx; ++k) {
+    before[k] = fold(k - rx, width, job.border);
+    after[k] = fold(width + k, width, job.border);
+  }
+
+  // The rows that are read, from begin - ry on: the source's own where they are float32, else made by `advance` in a
+  // ring of as many as ROWS of the output read. Those outside a constant border are zero.
+  const int kept = job.size_y + ROWS - 1;
+  Aligned ring(in_place ? 0 : static_cast<size_t>(stride) * kept), zeros(stride);
+  std::vector<const float*> lines(end - begin + 2 * ry);
+  for (size_t i = 0; i < lines.size(); ++i) {
+    const int row = begin - ry + static_cast<int>(i);
+    if (constant && (row < 0 || row >= height))
+      lines[i] = zeros.data();
+    else if (in_place)
+      lines[i] = reinterpret_cast<const float*>(data + fold(row, height, job.border) * source.row_stride);
     else
-      for (int x = 0; x < width; ++x) middle[x] = from[x * source.column_stride];
-    for (int k = 0; k < rx; ++k) {
-      padded.data()[k] = constant ? job.fill : from[before[k]];
-      middle[width + k] = constant ? job.fill : from[after[k]];
-    }
-    combine<1>(shifted.data(), taps_x, job.size_x, stride, &lines.back());
+      lines[i] = ring.data() + static_cast<int64_t>(i % kept) * stride;
+  }
+  auto advance = [&](int row) {
+    const float* const line = lines[row - (begin - ry)];
+    if (in_place || line == zeros.data()) return;
+    const T* const from = data + fold(row, height, job.border) * source.row_stride;
+    float* const to = const_cast<float*>(line);
+    if (source.column_stride == 1)
+      convert(from, width, to);
+    else
+      for (int x = 0; x < width; ++x) to[x] = from[x * source.column_stride];
   };
 
-  for (int row = begin - ry; row < begin + ry; ++row) advance(row);
-  int row = begin;
-  for (; row + ROWS <= end; row += ROWS) {
-    T* to[ROWS];
-    for (int k = 0; k < ROWS; ++k) {
-      advance(row + k + ry);
-      to[k] = out + static_cast<int64_t>(row + k) * width;
+  // The fill of rows and columns outside, as if along came first: columns outside are read by the rows inside alone.
+  auto finish = [&](int row, float* middle) {
+    float inside = 0, outside = 0;
+    if (constant)
+      for (int k = 0; k < job.size_y; ++k)
+        (row + k - ry >= 0 && row + k - ry < height ? inside : outside) += taps_y[k] * job.fill;
+    for (int k = 0; k < rx; ++k) {
+      middle[k - rx] = constant ? inside : middle[before[k]];
+      middle[width + k] = constant ? inside : middle[after[k]];
     }
-    combine<ROWS>(lines.data(), taps_y, job.size_y, width, to);
-  }
-  for (; row < end; ++row) {
-    advance(row + ry);
-    T* const to = out + static_cast<int64_t>(row) * width;
-    combine<1>(lines.data() + ROWS - 1, taps_y, job.size_y, width, &to);
+    along(middle, taps_x, job.size_x, outside, width, out + static_cast<int64_t>(row) * width);
+  };
+
+  float* middles[ROWS];
+  for (int k = 0; k < ROWS; ++k) middles[k] = padded.data() + k * (stride + 2 * margin) + margin;
+  for (int row = begin - ry; row < begin + ry; ++row) advance(row);
+  for (int row = begin; row < end; row += ROWS) {
+    const int count = std::min(ROWS, end - row);
+    for (int k = 0; k < count; ++k) advance(row + k + ry);
+    const float* const* const first = lines.data() + (row - begin);
+    if (count == ROWS)
+      down<ROWS>(first, taps_y, job.size_y, width, middles);
+    else
+      down<1>(first, taps_y, job.size_y, width, middles);
+    for (int k = 0; k < count; ++k) finish(row + k, middles[k]);
   }
 }
 
