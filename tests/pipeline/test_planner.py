@@ -541,3 +541,30 @@ class TestGates:
     def test_refusals(self, make, match):
         with pytest.raises(ValueError, match=match):
             make()
+
+
+class TestAutocast:
+    """Autocast is off inside: bfloat16 has 8 bits, and moves pixel 511 to 512."""
+
+    @pytest.mark.parametrize("grad", [False, True])
+    @pytest.mark.parametrize(
+        "steps",
+        [
+            lambda: (va.Elastic(3.0, 10.0),),
+            lambda: (va.Rotate((-30, 30)), va.ColorJitter(0.4, 0.4, 0.4, 0.1), va.GaussianBlur(1.0)),
+            lambda: (va.Rotate(va.Symmetric(torch.nn.Parameter(torch.tensor(30.0)))), va.Perspective(0.3)),
+        ],
+        ids=["deform", "colour and blur", "learned"],
+    )
+    def test_changes_nothing(self, steps, grad):
+        pipe = vo.Pipeline(*steps())
+        image = torch.rand(2, 3, 60, 80, generator=torch.Generator().manual_seed(0)).requires_grad_(grad)
+        targets = {"image": image, "keypoints": torch.tensor([[[3.0, 4.0]]]).expand(2, 1, 2), "boxes": torch.tensor([[[3.0, 4.0, 50, 40]]]).expand(2, 1, 4)}
+        plain = pipe(**targets, index=[1, 2])
+        params = pipe.sample([(60, 80)] * 2, index=[1, 2])
+        back = pipe.inverse(params, keypoints=plain["keypoints"], image=plain["image"])
+        with torch.autocast("cpu", torch.bfloat16):
+            inside = pipe(**targets, index=[1, 2])
+            back_inside = pipe.inverse(params, keypoints=plain["keypoints"], image=plain["image"])
+        for name, value in {**plain, **back}.items():
+            assert torch.equal({**inside, **back_inside}[name], value), name

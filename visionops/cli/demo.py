@@ -23,4 +23,5 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     from visionops.demo import main
 
-    return main(output=args.output) or 0
+    main(output=args.output)
+    return 0

@@ -25,7 +25,7 @@ from .steps import Color, Local, Mix
 
 Images = Tensor | list[Tensor]
 # So many samples go through all passes before the next: what one pass wrote is still in cache when the next reads it.
-CHUNK = 4
+CHUNK = 2
 
 
 def bind(plan: Plan, drawn: Drawn, members: Sequence[int]) -> list[Bound]:

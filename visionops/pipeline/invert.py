@@ -14,7 +14,7 @@ from visionops.kernels.warp import warp
 from . import labels
 from . import matrix as mat
 from .execute import bind
-from .motion import Domain, Motion, compose, planes, uniform_size
+from .motion import Domain, Motion, autocasts, compose, planes, uniform_size
 from .params import Drawn
 from .targets import BOX_FORMATS, from_xyxy, read_image, read_mask, read_rows, to_xyxy, write_image
 
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 def invert(pipeline: Pipeline, drawn: Drawn, targets: Mapping[str, Any], kinds: Mapping[str, str]) -> dict[str, Any]:
     """Returns the targets on the source images; sources of different sizes go one by one into lists."""
     assert pipeline.box_format in BOX_FORMATS
+    device = next((v.device.type for v in targets.values() if isinstance(v, Tensor)), "cpu")
+    if autocasts(device):
+        with torch.autocast(device, enabled=False):
+            return invert(pipeline, drawn, targets, kinds)
     if drawn.batch is not None and uniform_size(drawn.size) is None:
         each = [
             invert(pipeline, drawn.one(i), {name: value[i] for name, value in targets.items()}, kinds)

@@ -104,6 +104,11 @@ class Motion:
         return "replicate" if border == "constant" else border
 
 
+def autocasts(device: str) -> bool:
+    """Returns whether autocast is on for a device; it would round positions to 8 bits, and is off in here."""
+    return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+
+
 def compose(bounds: Sequence[Bound], size: Size, like: Tensor) -> Motion:
     """Returns the motion of a chain of steps, first step first.
 

@@ -14,7 +14,7 @@ from visionops.errors import mistake
 
 from . import labels
 from .execute import Options, bind, blend, copied, run_mix, run_passes, warp_mask
-from .motion import Motion, compose, size_after, uniform_size
+from .motion import Motion, autocasts, compose, size_after, uniform_size
 from .numbers import Size
 from .params import Drawn
 from .plan import Pass, Stretch
@@ -37,6 +37,10 @@ def run(pipe: Pipeline, state: State, drawn: Drawn, out: MakeTensor | None = Non
     Args:
         out: makes the tensors of images, where the caller wants them somewhere.
     """
+    device = state.like.device.type
+    if autocasts(device):
+        with torch.autocast(device, enabled=False):
+            return run(pipe, state, drawn, out)
     stretches = pipe.plan.stretches
     if len(stretches) > 1:
         _refuse_mixed(pipe, state)
