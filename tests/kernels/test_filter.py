@@ -42,6 +42,17 @@ class TestFilterAgainstDefinition:
                     # Sums of at most 54 products of values up to 1.
                     torch.testing.assert_close(got, want, rtol=0, atol=54 * 2.0**-24)
 
+    @pytest.mark.parametrize("size", [3, 5, 9, 17, 19])
+    @pytest.mark.parametrize("border", ["constant", "replicate", "reflect", "circular"])
+    def test_taps_that_do_not_add_up_to_one(self, size, border):
+        rng = np.random.default_rng(size)
+        image = torch.from_numpy(rng.random((2, 2, 23, 70), dtype=np.float32))
+        tx, ty = (rng.normal(size=(2, k)).astype(np.float32) / size for k in (size, 7))
+        got = filter_separable(image, tx, ty, border=border, fill=0.7)
+        with native.definitions_only():
+            want = filter_separable(image, tx, ty, border=border, fill=0.7)
+        torch.testing.assert_close(got, want, rtol=0, atol=(size + 7) * 2.0**-23)
+
     def test_results_do_not_depend_on_the_number_of_threads(self):
         before = torch.get_num_threads()
         rng = np.random.default_rng(0)

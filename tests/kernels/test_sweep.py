@@ -179,6 +179,30 @@ class TestWarpAgainstDefinition:
             image = make_image(rng, dtype, 3, 30, 40)[None]
             check(warp, image, inverse, (30, 70), dtype=out)
 
+    def test_nearest_ignores_levels(self):
+        image = make_image(np.random.default_rng(13), torch.uint8, 3, 40, 50, "hwc")[None]
+        inverse = np.array([[[2.3, 0, 0], [0, 2.1, 0], [0, 0, 1]]])
+        levels = np.array([[1, 1]], np.int32)
+        got = check(warp, image, inverse, (15, 20), interpolation="nearest", levels=levels, exact=True)
+        assert torch.equal(got, warp(image, inverse, (15, 20), interpolation="nearest"))
+
+    @pytest.mark.parametrize("dtype", [torch.uint8, torch.int16])
+    def test_fractional_fills_round(self, dtype):
+        image = torch.zeros(1, 1, 4, 4, dtype=dtype)
+        away = np.eye(3)[None] + [[0, 0, 90], [0, 0, 0], [0, 0, 0]]
+        for fill, want in ((1.6, 2), (2.4, 2)):
+            got = check(warp, image, away, (3, 3), interpolation="nearest", border="constant", fill=fill, exact=True)
+            assert (got == want).all()
+
+    def test_a_window_of_bytes_may_end_with_the_source(self):
+        """Crops of every width up to the last byte of the buffer, so that no load leaves it."""
+        rng = np.random.default_rng(14)
+        for width in (2, 3, 17, 21, 22, 43, 44, 60):
+            image = make_image(rng, torch.uint8, 3, 3, width, "hwc")[None]
+            for zoom in (0.3, 1.0, 1.31, 2.6, 4.0):
+                inverse = np.array([[[-zoom, 0, width - 1], [0, 1, 0.5], [0, 0, 1.0]]])
+                check(warp, image, inverse, (3, 37), border="constant", fill=9, dtype=torch.float32)
+
     def test_writes_into_out(self):
         out = torch.full((2, 3, 8, 8), 7.0)
         image = torch.rand(1, 3, 8, 8)

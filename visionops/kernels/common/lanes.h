@@ -21,6 +21,7 @@ constexpr int LANES = 4;
 #endif
 
 typedef float Floats __attribute__((vector_size(4 * LANES)));
+typedef int32_t Integers __attribute__((vector_size(4 * LANES)));
 
 inline Floats load(const float* from) {
   Floats x;
@@ -29,6 +30,7 @@ inline Floats load(const float* from) {
 }
 
 inline void store(Floats x, float* to) { std::memcpy(to, &x, sizeof x); }
+inline void store(Integers x, int32_t* to) { std::memcpy(to, &x, sizeof x); }
 
 inline Floats all(float x) { return x - Floats{}; }
 
@@ -72,6 +74,31 @@ inline Floats least_magnitude(Floats a, Floats b) {
   return _mm512_range_ps(a, b, 0b1010);
 #else
   return at_most(at_least(a, -a), at_least(b, -b));
+#endif
+}
+
+inline Integers integer_of(Floats x) { return __builtin_convertvector(x, Integers); }
+
+// Returns the floor of |x| < 2^31.
+inline Floats floor_of(Floats x) {
+#if defined(__AVX512F__)
+  return _mm512_floor_ps(x);
+#elif defined(__AVX__)
+  return _mm256_floor_ps(x);
+#else
+  const Floats cut = __builtin_convertvector(integer_of(x), Floats);
+  return cut - (x < cut ? all(1.0f) : Floats{});
+#endif
+}
+
+// Returns 1 / x, to two units of the last place, of x far from the ends of the range.
+inline Floats reciprocal(Floats x) {
+#if defined(__AVX512F__)
+  // One step of Newton from 14 bits takes a quarter of the time of a division.
+  const Floats guess = _mm512_rcp14_ps(x);
+  return guess + guess * (1.0f - x * guess);
+#else
+  return 1.0f / x;
 #endif
 }
 

@@ -15,9 +15,6 @@ namespace visionops {
 namespace VISIONOPS_ISA {
 namespace {
 
-// Output rows that are summed down together: they read the same lines but one.
-constexpr int ROWS = 2;
-
 void convert(const float* __restrict x, int n, float* __restrict out) { std::memcpy(out, x, sizeof(float) * n); }
 
 void convert(const uint8_t* __restrict x, int n, float* __restrict out) {
@@ -42,41 +39,44 @@ inline Floats load_some(const float* from, int n) {
   return x;
 }
 
-// out[row][i] = sum_k taps[k] * lines[row + k][i] in VECTORS registers a row, the last of `last` pixels. SIZE is the
-// number of taps where the compiler may know it, else 0.
-template <int SIZE, int COUNT, int VECTORS, bool WHOLE>
-void down_block(const float* const* lines, const float* taps, int taps_size, int at, int last, float* const* out) {
-  const int size = SIZE ? SIZE : taps_size;
-  Floats sums[COUNT][VECTORS] = {};
-#pragma GCC unroll 8
-  for (int k = 0; k < size + COUNT - 1; ++k)
+// Calls function with the number of taps as a constant where that pays, else with zero.
+template <class Function>
+void with_size(int size, Function function) {
+  switch (size) {
+    case 3: return function(std::integral_constant<int, 3>());
+    case 5: return function(std::integral_constant<int, 5>());
+    case 7: return function(std::integral_constant<int, 7>());
+    case 9: return function(std::integral_constant<int, 9>());
+    case 11: return function(std::integral_constant<int, 11>());
+    case 13: return function(std::integral_constant<int, 13>());
+    case 15: return function(std::integral_constant<int, 15>());
+    case 17: return function(std::integral_constant<int, 17>());
+    default: return function(std::integral_constant<int, 0>());
+  }
+}
+
+// out[i] = sum_k taps[k] * lines[k][i] for VECTORS registers from `at` on, the last of them `last` pixels long.
+template <int SIZE, int VECTORS, bool WHOLE>
+void down_block(const float* const* lines, const float* taps, int any_size, int at, int last, float* out) {
+  const int size = SIZE ? SIZE : any_size;
+  Floats sums[VECTORS] = {};
+#pragma GCC unroll 17
+  for (int k = 0; k < size; ++k)
     for (int j = 0; j < VECTORS; ++j) {
       const float* const from = lines[k] + at + j * LANES;
-      const Floats x = WHOLE ? load(from) : load_some(from, last);
-      for (int row = 0; row < COUNT; ++row)
-        if (row <= k && k - row < size) sums[row][j] += taps[k - row] * x;
+      sums[j] += taps[k] * (WHOLE ? load(from) : load_some(from, last));
     }
-  for (int row = 0; row < COUNT; ++row)
-    for (int j = 0; j < VECTORS; ++j) store(sums[row][j], out[row] + at + j * LANES);
+  for (int j = 0; j < VECTORS; ++j) store(sums[j], out + at + j * LANES);
 }
 
-template <int SIZE, int COUNT>
-void down_rows(const float* const* lines, const float* taps, int size, int n, float* const* out) {
+// The same for i < n. Many sums at once, so that additions overlap.
+template <int SIZE>
+void down(const float* const* lines, const float* taps, int size, int n, float* out) {
+  constexpr int many = SIZE ? 4 : 8;
   int at = 0;
-  for (; n - at >= 4 * LANES; at += 4 * LANES) down_block<SIZE, COUNT, 4, true>(lines, taps, size, at, LANES, out);
-  for (; n - at >= 2 * LANES; at += 2 * LANES) down_block<SIZE, COUNT, 2, true>(lines, taps, size, at, LANES, out);
-  for (; n - at >= LANES; at += LANES) down_block<SIZE, COUNT, 1, true>(lines, taps, size, at, LANES, out);
-  if (n > at) down_block<SIZE, COUNT, 1, false>(lines, taps, size, at, n - at, out);
-}
-
-template <int COUNT>
-void down(const float* const* lines, const float* taps, int size, int n, float* const* out) {
-  switch (size) {
-    case 3: return down_rows<3, COUNT>(lines, taps, size, n, out);
-    case 5: return down_rows<5, COUNT>(lines, taps, size, n, out);
-    case 7: return down_rows<7, COUNT>(lines, taps, size, n, out);
-    default: return down_rows<0, COUNT>(lines, taps, size, n, out);
-  }
+  for (; n - at >= many * LANES; at += many * LANES) down_block<SIZE, many, true>(lines, taps, size, at, LANES, out);
+  for (; n - at >= 2 * LANES; at += 2 * LANES) down_block<SIZE, 2, true>(lines, taps, size, at, LANES, out);
+  for (; n > at; at += LANES) down_block<SIZE, 1, false>(lines, taps, size, at, std::min(LANES, n - at), out);
 }
 
 // A register and its neighbours in a row that starts where a cache line does. A load across two lines takes twice as
@@ -107,42 +107,36 @@ class Neighbourhood {
 #endif
 };
 
+// out[i] = rest + sum_k taps[k] * row[i + k - size / 2] for i < n.
 template <int... K, class T>
 void along_row(std::integer_sequence<int, K...>, const float* row, const float* taps, float rest, int n, T* out) {
   constexpr int radius = sizeof...(K) / 2;
   const Floats weights[] = {all(taps[K])...}, start = all(rest);
-  auto sum_at = [&](int at) {
+  int at = 0;
+  for (; n - at >= 2 * LANES; at += 2 * LANES) {  // two sums at once, so that additions overlap
+    const Neighbourhood x(row + at), y(row + at + LANES);
+    Floats first = start, second = start;
+    ((first += weights[K] * x.template shifted<K - radius>(),
+      second += weights[K] * y.template shifted<K - radius>()), ...);
+    put(first, LANES, out + at);
+    put(second, LANES, out + at + LANES);
+  }
+  for (; n > at; at += LANES) {
     const Neighbourhood x(row + at);
     Floats sum = start;
     ((sum += weights[K] * x.template shifted<K - radius>()), ...);
-    return sum;
-  };
-  int at = 0;
-  for (; n - at >= LANES; at += LANES) put(sum_at(at), LANES, out + at);
-  if (n > at) put(sum_at(at), n - at, out + at);
+    put(sum, n - at, out + at);
+  }
 }
 
-// out[i] = rest + sum_k taps[k] * row[i + k - size / 2] for i < n.
+// The same for numbers of taps that no instance of along_row has.
 template <class T>
-void along(const float* row, const float* taps, int size, float rest, int n, T* out) {
-  switch (size) {
-    case 3: return along_row(std::make_integer_sequence<int, 3>(), row, taps, rest, n, out);
-    case 5: return along_row(std::make_integer_sequence<int, 5>(), row, taps, rest, n, out);
-    case 7: return along_row(std::make_integer_sequence<int, 7>(), row, taps, rest, n, out);
-    default: break;
-  }
-  const float* const first = row - size / 2;
-  int at = 0;
-  for (; n - at >= 4 * LANES; at += 4 * LANES) {  // four sums at once, so that additions overlap
+void along_any(const float* row, const float* taps, int size, float rest, int n, T* out) {
+  for (int at = 0; at < n; at += 4 * LANES) {  // the row is long enough
     Floats sums[4] = {all(rest), all(rest), all(rest), all(rest)};
     for (int k = 0; k < size; ++k)
-      for (int j = 0; j < 4; ++j) sums[j] += taps[k] * load(first + at + k + j * LANES);
-    for (int j = 0; j < 4; ++j) put(sums[j], LANES, out + at + j * LANES);
-  }
-  for (; at < n; at += LANES) {
-    Floats sum = all(rest);
-    for (int k = 0; k < size; ++k) sum += taps[k] * load(first + at + k);
-    put(sum, n - at, out + at);
+      for (int j = 0; j < 4; ++j) sums[j] += taps[k] * load(row + at + k - size / 2 + j * LANES);
+    for (int j = 0; j < 4 && at + j * LANES < n; ++j) put(sums[j], n - at - j * LANES, out + at + j * LANES);
   }
 }
 
@@ -158,8 +152,10 @@ void filter(const Separable& job, int64_t sample, int channel, int begin, int en
   const bool constant = job.border == Border::constant;
   const bool in_place = std::is_same_v<T, float> && source.column_stride == 1;
 
-  const int stride = (width + LANES - 1) / LANES * LANES, margin = (rx + LANES - 1) / LANES * LANES + LANES;
-  Aligned padded(static_cast<size_t>(stride + 2 * margin) * ROWS);
+  const int stride = (width + 4 * LANES - 1) / (4 * LANES) * 4 * LANES;
+  const int margin = (rx + LANES - 1) / LANES * LANES + LANES;
+  Aligned padded(static_cast<size_t>(stride) + 2 * margin);
+  float* const middle = padded.data() + margin;
   std::vector<int> before(rx), after(rx);  // what the border repeats
   for (int k = 0; k < rx; ++k) {
     before[k] = fold(k - rx, width, job.border);
@@ -167,9 +163,8 @@ void filter(const Separable& job, int64_t sample, int channel, int begin, int en
   }
 
   // The rows that are read, from begin - ry on: the source's own where they are float32, else made by `advance` in a
-  // ring of as many as ROWS of the output read. Those outside a constant border are zero.
-  const int kept = job.size_y + ROWS - 1;
-  Aligned ring(in_place ? 0 : static_cast<size_t>(stride) * kept), zeros(stride);
+  // ring of as many as there are taps. Those outside a constant border are zero.
+  Aligned ring(in_place ? 0 : static_cast<size_t>(stride) * job.size_y), zeros(stride);
   std::vector<const float*> lines(end - begin + 2 * ry);
   for (size_t i = 0; i < lines.size(); ++i) {
     const int row = begin - ry + static_cast<int>(i);
@@ -178,7 +173,7 @@ void filter(const Separable& job, int64_t sample, int channel, int begin, int en
     else if (in_place)
       lines[i] = reinterpret_cast<const float*>(data + fold(row, height, job.border) * source.row_stride);
     else
-      lines[i] = ring.data() + static_cast<int64_t>(i % kept) * stride;
+      lines[i] = ring.data() + static_cast<int64_t>(i % job.size_y) * stride;
   }
   auto advance = [&](int row) {
     const float* const line = lines[row - (begin - ry)];
@@ -192,7 +187,7 @@ void filter(const Separable& job, int64_t sample, int channel, int begin, int en
   };
 
   // The fill of rows and columns outside, as if along came first: columns outside are read by the rows inside alone.
-  auto finish = [&](int row, float* middle) {
+  auto finish = [&](int row) {
     float inside = 0, outside = 0;
     if (constant)
       for (int k = 0; k < job.size_y; ++k)
@@ -201,21 +196,21 @@ void filter(const Separable& job, int64_t sample, int channel, int begin, int en
       middle[k - rx] = constant ? inside : middle[before[k]];
       middle[width + k] = constant ? inside : middle[after[k]];
     }
-    along(middle, taps_x, job.size_x, outside, width, out + static_cast<int64_t>(row) * width);
+    T* const to = out + static_cast<int64_t>(row) * width;
+    with_size(job.size_x, [&](auto size) {
+      if constexpr (size > 0)
+        along_row(std::make_integer_sequence<int, size>(), middle, taps_x, outside, width, to);
+      else
+        along_any(middle, taps_x, job.size_x, outside, width, to);
+    });
   };
 
-  float* middles[ROWS];
-  for (int k = 0; k < ROWS; ++k) middles[k] = padded.data() + k * (stride + 2 * margin) + margin;
   for (int row = begin - ry; row < begin + ry; ++row) advance(row);
-  for (int row = begin; row < end; row += ROWS) {
-    const int count = std::min(ROWS, end - row);
-    for (int k = 0; k < count; ++k) advance(row + k + ry);
-    const float* const* const first = lines.data() + (row - begin);
-    if (count == ROWS)
-      down<ROWS>(first, taps_y, job.size_y, width, middles);
-    else
-      down<1>(first, taps_y, job.size_y, width, middles);
-    for (int k = 0; k < count; ++k) finish(row + k, middles[k]);
+  for (int row = begin; row < end; ++row) {
+    advance(row + ry);
+    with_size(job.size_y,
+              [&](auto size) { down<size>(lines.data() + (row - begin), taps_y, job.size_y, width, middle); });
+    finish(row);
   }
 }
 

@@ -196,7 +196,8 @@ inline Floats move_and_sum(const Extent& extent, Tile from, Tile to, int count) 
   for (int i = 0; i < extent.size; i += LANES) {
     Floats grey = {};
     if (extent.channels == 3) {
-      grey = load(from.channel(0) + i) * 0.299f + load(from.channel(1) + i) * 0.587f + load(from.channel(2) + i) * 0.114f;
+      const Floats red = load(from.channel(0) + i), green = load(from.channel(1) + i), blue = load(from.channel(2) + i);
+      grey = red * 0.299f + green * 0.587f + blue * 0.114f;
     } else {
       for (int c = 0; c < extent.channels; ++c) grey += load(from.channel(c) + i);
       grey *= 1.0f / static_cast<float>(extent.channels);

@@ -17,8 +17,9 @@ namespace VISIONOPS_ISA {
 
 // Two neighbouring pixels of STRIDE bytes, weighed.
 template <int STRIDE, int CHANNELS>
-void blend_packed(const uint8_t* row, const int32_t* offset, int64_t right, bool safe, const float* __restrict left_weight,
-                  const float* __restrict right_weight, float* __restrict out, int64_t stride) {
+void blend_packed(const uint8_t* row, const int32_t* offset, int64_t right, bool safe,
+                  const float* __restrict left_weight, const float* __restrict right_weight, float* __restrict out,
+                  int64_t stride) {
   alignas(64) uint32_t words[2][RUN];
   fetch_pixels<STRIDE, CHANNELS>(row, offset, right, safe, words);
   for (int c = 0; c < CHANNELS; ++c)
@@ -117,7 +118,8 @@ class AlignedRows {
 #endif
     for (int k = 0; k < blocks_; ++k) {
       // Elements from the block's last pixel to the end of the source.
-      const int64_t room = (view_.height - 1 - y) * view_.row_stride + (view_.width - 1) * view_.column_stride - furthest_[k];
+      const int64_t last = (view_.height - 1 - y) * view_.row_stride + (view_.width - 1) * view_.column_stride;
+      const int64_t room = last - furthest_[k];
       blend(data, k * RUN, room, out + k * RUN);
     }
   }

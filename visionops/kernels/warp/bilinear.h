@@ -54,6 +54,15 @@ inline void make_pair(const int32_t* __restrict x, const float* __restrict t, in
     make(std::integral_constant<Border, Border::replicate>{});
 }
 
+// The same where all taps are inside.
+inline void keep_pair(const int32_t* __restrict x, const float* __restrict t, Pair& out) {
+  for (int i = 0; i < RUN; ++i) {
+    out.base[i] = x[i];
+    out.first[i] = 1.0f - t[i];
+    out.second[i] = t[i];
+  }
+}
+
 // Mirrors a position into [0, n - 1]: an interpolation of reflected pixels is the reflection of the interpolation.
 inline void reflect_position(int32_t& x, float& t, int n) {
   const int32_t period = std::max(2 * n - 2, 1);

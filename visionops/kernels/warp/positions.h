@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "common/isa.h"
+#include "common/lanes.h"
 #include "warp/sweep.h"
 
 namespace visionops {
@@ -71,19 +72,17 @@ struct Relative {
   int32_t base;
   float start, slope;
 
-  Relative(double numerator, double step, double w, double w_step) {
-    const double at = std::floor(numerator / w);
+  Relative(double numerator, double step, double w, double w_step, double inverse_w) {
+    const double at = std::floor(numerator * inverse_w);
     base = static_cast<int32_t>(at);
-    start = static_cast<float>((numerator - at * w) / w);
-    slope = static_cast<float>((step - at * w_step) / w);
+    start = static_cast<float>((numerator - at * w) * inverse_w);
+    slope = static_cast<float>((step - at * w_step) * inverse_w);
   }
 
-  void split(int i, float shrink, int32_t& whole, float& part) const {
-    const float x = (start + slope * static_cast<float>(i)) * shrink;
-    const int32_t cut = static_cast<int32_t>(x);
-    const int32_t low = cut - (x < static_cast<float>(cut));
-    whole = base + low;
-    part = x - static_cast<float>(low);
+  void split(Floats i, Floats shrink, int32_t* whole, float* part) const {
+    const Floats x = (start + slope * i) * shrink, low = floor_of(x);
+    store(base + integer_of(low), whole);
+    store(x - low, part);
   }
 };
 
@@ -98,19 +97,15 @@ inline void matrix_positions(const double* m, const Run& run, Positions& out) {
                     near(x, w) && near(y, w) && near(x_end, w_end) && near(y_end, w_end);
   if (!tame) return exact_positions(m, run, 0.0, out);
   out.any_lost = false;
-  const Relative rx(x, m[0], w, m[6]), ry(y, m[3], w, m[6]);
-  const float bend = static_cast<float>(m[6] / w);
-  if (bend == 0) {
-    for (int i = 0; i < RUN; ++i) {
-      rx.split(i, 1.0f, out.x[i], out.tx[i]);
-      ry.split(i, 1.0f, out.y[i], out.ty[i]);
-    }
-  } else {
-    for (int i = 0; i < RUN; ++i) {
-      const float shrink = 1.0f / (1.0f + bend * static_cast<float>(i));
-      rx.split(i, shrink, out.x[i], out.tx[i]);
-      ry.split(i, shrink, out.y[i], out.ty[i]);
-    }
+  const double inverse_w = 1 / w;
+  const Relative rx(x, m[0], w, m[6], inverse_w), ry(y, m[3], w, m[6], inverse_w);
+  const float bend = static_cast<float>(m[6] * inverse_w);
+  alignas(64) float ramp[RUN];
+  for (int i = 0; i < RUN; ++i) ramp[i] = static_cast<float>(i);
+  for (int i = 0; i < RUN; i += LANES) {
+    const Floats at = load(ramp + i), shrink = bend == 0 ? all(1.0f) : reciprocal(1.0f + bend * at);
+    rx.split(at, shrink, out.x + i, out.tx + i);
+    ry.split(at, shrink, out.y + i, out.ty + i);
   }
 }
 

@@ -134,9 +134,15 @@ class Sampler {
       reflect_positions(at_.x, at_.tx, view_.width);
       reflect_positions(at_.y, at_.ty, view_.height);
     }
-    make_pair(at_.x, at_.tx, view_.width, job_.border, pair_x_);
-    make_pair(at_.y, at_.ty, view_.height, job_.border, pair_y_);
-    bilinear(pair_x_, pair_y_, out, tile);
+    if (out) {
+      make_pair(at_.x, at_.tx, view_.width, job_.border, pair_x_);
+      make_pair(at_.y, at_.ty, view_.height, job_.border, pair_y_);
+      bilinear(pair_x_, pair_y_, true, tile);
+    } else {
+      keep_pair(at_.x, at_.tx, pair_x_);
+      keep_pair(at_.y, at_.ty, pair_y_);
+      bilinear(pair_x_, pair_y_, false, tile);
+    }
   }
 
   void sample_bicubic(float* tile) {
