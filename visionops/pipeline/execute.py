@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import mmap
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -26,6 +28,9 @@ from .steps import Color, Local, Mix
 Images = Tensor | list[Tensor]
 # So many samples go through all passes before the next: what one pass wrote is still in cache when the next reads it.
 CHUNK = 2
+# Above this a C library takes memory anew from the system for every batch (glibc's adaptive limit), so a batch lies in
+# huge pages there. Bytes.
+HUGE = 2**25
 
 
 def bind(plan: Plan, drawn: Drawn, members: Sequence[int]) -> list[Bound]:
@@ -99,7 +104,7 @@ def run_passes(
         whole = batch.clone() if batch.dtype == options.dtype else from_unit(to_unit(batch), options.dtype)
         return whole if make is None else make(tuple(whole.shape), whole.dtype).copy_(whole)
     each = [images] if isinstance(images, Tensor) else images
-    in_cache = len(works) > 1 and native.may_run(*each, *(t for work in works for t in work.tensors))
+    in_cache = native.may_run(*each, *(t for work in works for t in work.tensors))
     out = None
     if make is not None or (in_cache and len(images) > CHUNK):
         both = uniform_size(size)
@@ -109,8 +114,9 @@ def run_passes(
         for work in works:
             images = work.run(images, None, out if work is works[-1] else None)
         return as_batch(images)
-    for start in range(0, len(images), CHUNK):
-        rows = slice(start, start + CHUNK)
+    step = CHUNK if len(works) > 1 else max(len(images), 1)
+    for start in range(0, len(images), step):
+        rows = slice(start, start + step)
         part: Images = images[rows]
         for work in works:
             part = work.run(part, rows, out[rows] if work is works[-1] else None)
@@ -118,7 +124,16 @@ def run_passes(
 
 
 def _empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    return torch.empty(shape, dtype=dtype)
+    """Returns an empty tensor; a large one lies in huge pages, where the system has them.
+
+    The first touch of a small page costs a fault of about a microsecond: more, in all, than filling the batch.
+    """
+    count = math.prod(shape)
+    if count * dtype.itemsize < HUGE or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return torch.empty(shape, dtype=dtype)
+    memory = mmap.mmap(-1, count * dtype.itemsize, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(memory, dtype=dtype, count=count).reshape(shape)
 
 
 def _prepare(
