@@ -15,7 +15,19 @@ import visionops
 from visionops.kernels import native
 
 ROOT = Path(__file__).parent.parent
-HEAVY = ("PIL", "yaml", "rich", "cv2", "scipy", "skimage", "matplotlib", "albumentations", "kornia", "torchvision", "jupytext")
+HEAVY = (
+    "PIL",
+    "yaml",
+    "rich",
+    "cv2",
+    "scipy",
+    "skimage",
+    "matplotlib",
+    "albumentations",
+    "kornia",
+    "torchvision",
+    "jupytext",
+)
 
 
 def python(code, **environment):
@@ -117,7 +129,7 @@ class TestKernels:
     @pytest.mark.parametrize("value", ["off", "0", "false", "OFF", "no"])
     def test_are_off_when_the_environment_says_so(self, value, monkeypatch):
         again = self.fresh(value, monkeypatch)
-        assert not again.active() and "VISIONOPS_KERNELS" in again.why_not or again.module is None
+        assert (not again.active() and "VISIONOPS_KERNELS" in again.why_not) or again.module is None
 
     def test_definitions_only_is_undone_even_by_an_error(self):
         before = native.active()

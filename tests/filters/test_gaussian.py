@@ -51,7 +51,10 @@ class TestKernel:
             assert taps.sum() == pytest.approx(1, abs=1e-15) and (taps == taps[::-1]).all()
 
     def test_no_sigmas(self):
-        assert gaussian_kernel1d(np.zeros(0), 5).shape == (0, 5) and gaussian_kernel1d(torch.zeros(0), 5).shape == (0, 5)
+        assert gaussian_kernel1d(np.zeros(0), 5).shape == (0, 5) and gaussian_kernel1d(torch.zeros(0), 5).shape == (
+            0,
+            5,
+        )
 
 
 class TestGaussianBlur:
@@ -63,7 +66,10 @@ class TestGaussianBlur:
         expected = cv2.GaussianBlur(image, (w, h), sigma, sigmaY=sigma, borderType=BORDERS[border])
         np.testing.assert_allclose(blur(image, sigma=sigma, kernel_size=size, border=border), expected, atol=2e-6)
 
-    @pytest.mark.parametrize(("border", "mode"), [("reflect", "mirror"), ("replicate", "nearest"), ("circular", "wrap"), ("constant", "constant")])
+    @pytest.mark.parametrize(
+        ("border", "mode"),
+        [("reflect", "mirror"), ("replicate", "nearest"), ("circular", "wrap"), ("constant", "constant")],
+    )
     @pytest.mark.parametrize("sigma", [0.4, 1.5, 4.0])
     def test_is_scipys_in_double(self, sigma, border, mode):
         image = photo(dtype=np.float64)
@@ -79,7 +85,9 @@ class TestGaussianBlur:
     @pytest.mark.parametrize("sigma", [0.6, 1.5, 3.2])
     def test_uint8_is_rounded(self, sigma):
         image = photo(dtype=np.uint8)
-        expected = scipy.ndimage.gaussian_filter(image.astype(float), (sigma, sigma, 0), mode="mirror", radius=(math.ceil(4 * sigma),) * 2 + (0,))
+        expected = scipy.ndimage.gaussian_filter(
+            image.astype(float), (sigma, sigma, 0), mode="mirror", radius=(math.ceil(4 * sigma),) * 2 + (0,)
+        )
         out = blur(image, sigma=sigma)
         assert out.dtype == np.uint8 and np.abs(out - expected).max() < 0.5 + 1e-3
 
@@ -143,7 +151,9 @@ class TestGaussianBlur:
 
     def test_module(self):
         image = torch.rand(1, 3, 8, 9)
-        assert torch.equal(GaussianBlur(sigma=1.2, kernel_size=5)(image), gaussian_blur(image, sigma=1.2, kernel_size=5))
+        assert torch.equal(
+            GaussianBlur(sigma=1.2, kernel_size=5)(image), gaussian_blur(image, sigma=1.2, kernel_size=5)
+        )
         learned = GaussianBlur(sigma=torch.nn.Parameter(torch.tensor(1.0)), kernel_size=5)
         learned(image).square().sum().backward()
         assert len(list(learned.parameters())) == 1 and learned.sigma.grad != 0

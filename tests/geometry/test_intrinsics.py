@@ -45,7 +45,9 @@ class TestSplitIntrinsics:
     @pytest.mark.parametrize("index", range(6))
     def test_after_an_augmentation_the_turned_scene_projects_to_the_same_pixels(self, index):
         pipe = vo.Pipeline(va.HorizontalFlip(p=0.5), va.Rotate((-90, 90)), va.RandomResizedCrop((50, 60)))
-        a = pipe(image=np.zeros((60, 80, 3), np.uint8), intrinsics=torch.from_numpy(K), index=index)["intrinsics"].numpy()
+        a = pipe(image=np.zeros((60, 80, 3), np.uint8), intrinsics=torch.from_numpy(K), index=index)[
+            "intrinsics"
+        ].numpy()
         k, r = (t.numpy() for t in split_intrinsics(torch.from_numpy(a)))
         np.testing.assert_allclose(pixels(k, SCENE @ r.T), pixels(a, SCENE), atol=1e-9)
         flipped = pipe.sample((60, 80), index=index)["steps"][0]["active"]

@@ -47,7 +47,9 @@ class TestImage:
     def test_the_result_under_autograd_is_the_same(self, chain):
         pipe = vo.Pipeline(*self.CHAINS[chain]())
         x = photo(3).float()
-        torch.testing.assert_close(pipe(x.clone().requires_grad_(), index=[0, 1, 2]).detach(), pipe(x, index=[0, 1, 2]), atol=2e-5, rtol=0)
+        torch.testing.assert_close(
+            pipe(x.clone().requires_grad_(), index=[0, 1, 2]).detach(), pipe(x, index=[0, 1, 2]), atol=2e-5, rtol=0
+        )
 
     def test_through_collate_and_one_sample(self):
         pipe = vo.Pipeline(va.Rotate((-20, 20)), va.Brightness(0.5))
@@ -117,7 +119,9 @@ class TestValues:
         steps = [{**params["steps"][0], "degrees": angle}, params["steps"][1]]
         out = pipe.apply({**params, "steps": steps}, photo(3))
         torch.testing.assert_close(out.detach(), pipe.apply(params, photo(3)), atol=1e-9, rtol=0)
-        jacobian = torch.stack([torch.autograd.grad(out[k][INNER].sum(), angle, retain_graph=True)[0] for k in range(3)])
+        jacobian = torch.stack(
+            [torch.autograd.grad(out[k][INNER].sum(), angle, retain_graph=True)[0] for k in range(3)]
+        )
         assert (jacobian.diagonal() != 0).all() and (jacobian - torch.diag(jacobian.diagonal()) == 0).all()
 
     def test_through_a_gate_only_the_samples_that_ran(self):
@@ -213,7 +217,9 @@ class TestLabels:
             "intrinsics": torch.tensor([[30.0, 0.1, 11.0], [0.0, 29.0, 9.0], [0.0, 0.0, 1.0]], dtype=torch.float64),
         }
         for name, value in targets.items():
-            torch.autograd.gradcheck(lambda v, n=name: pipe(image=photo(), index=3, **{n: v})[n], (value.requires_grad_(),))
+            torch.autograd.gradcheck(
+                lambda v, n=name: pipe(image=photo(), index=3, **{n: v})[n], (value.requires_grad_(),)
+            )
 
     def test_points_through_a_deformation(self):
         pipe = vo.Pipeline(va.Rotate(10), va.Elastic(1.0, 8.0))
@@ -237,14 +243,18 @@ class TestLabels:
         jacobian = torch.autograd.functional.jacobian(where, alpha)
         step = 1e-3
         numeric = (where(torch.tensor(0.9 + step)) - where(torch.tensor(0.9 - step))) / (2 * step)
-        torch.testing.assert_close(jacobian.reshape(numeric.shape), numeric, rtol=1e-2, atol=1e-2)  # the field is float32
+        torch.testing.assert_close(
+            jacobian.reshape(numeric.shape), numeric, rtol=1e-2, atol=1e-2
+        )  # the field is float32
 
     def test_points_to_the_bound_of_a_distribution(self):
         width = nn.Parameter(torch.tensor(12.0, dtype=torch.float64))
         pipe = vo.Pipeline(va.Rotate(va.Symmetric(width)))
 
         def where():
-            return pipe(image=photo(), keypoints=torch.tensor([[3.0, 4.0]], dtype=torch.float64), index=1)["keypoints"].sum()
+            return pipe(image=photo(), keypoints=torch.tensor([[3.0, 4.0]], dtype=torch.float64), index=1)[
+                "keypoints"
+            ].sum()
 
         where().backward()
 
@@ -289,7 +299,17 @@ class TestNeverNaN:
 
     @pytest.mark.parametrize("level", FLAT)
     def test_of_the_whole_chain(self, level):
-        pipe = vo.Pipeline(va.RandomResizedCrop((16, 16)), va.Rotate(0), va.ColorJitter(0.4, 0.4, 0.4, 0.1), va.Gamma(0.3), va.Solarize(), va.Erase(), va.GaussianNoise(0.0), va.GaussianBlur(0.0), va.Normalize(0.5, 0.5))
+        pipe = vo.Pipeline(
+            va.RandomResizedCrop((16, 16)),
+            va.Rotate(0),
+            va.ColorJitter(0.4, 0.4, 0.4, 0.1),
+            va.Gamma(0.3),
+            va.Solarize(),
+            va.Erase(),
+            va.GaussianNoise(0.0),
+            va.GaussianBlur(0.0),
+            va.Normalize(0.5, 0.5),
+        )
         x = torch.full((4, 3, H, W), self.FLAT[level], requires_grad=True)
         pipe(x, index=range(4)).sum().backward()
         assert x.grad.isfinite().all()

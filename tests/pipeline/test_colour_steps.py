@@ -63,19 +63,27 @@ class TestParts:
         expected = PARTS[name](image, amount)
         np.testing.assert_allclose(run(STEPS[name](amount), image), expected, atol=1e-7)  # parameters are float32
         # A hue of 5 turns is 30 sextants: float32 has 2e-6 left of it.
-        np.testing.assert_allclose(run(STEPS[name](amount), image.astype(np.float32)), expected, atol=CLOSE * (1 + amount))
+        np.testing.assert_allclose(
+            run(STEPS[name](amount), image.astype(np.float32)), expected, atol=CLOSE * (1 + amount)
+        )
 
     @pytest.mark.parametrize("shift", [-3.2, -1.0, -0.5, -0.1, 1 / 6, 1 / 3, 0.5, 0.99, 2.5])
     def test_hue_by_any_turn(self, shift):
         image = photo()
-        np.testing.assert_allclose(run(va.Hue(shift), image), hue(image, shift), atol=1e-6)  # float32 parameter of turns
+        np.testing.assert_allclose(
+            run(va.Hue(shift), image), hue(image, shift), atol=1e-6
+        )  # float32 parameter of turns
 
     def test_a_third_of_a_turn_makes_red_green(self):
         np.testing.assert_allclose(run(va.Hue(1 / 3), np.float64([[[1, 0, 0]]])), [[[0, 1, 0]]], atol=1e-6)
 
     @pytest.mark.parametrize(
         ("step", "enhance"),
-        [(va.Brightness, ImageEnhance.Brightness), (va.Contrast, ImageEnhance.Contrast), (va.Saturation, ImageEnhance.Color)],
+        [
+            (va.Brightness, ImageEnhance.Brightness),
+            (va.Contrast, ImageEnhance.Contrast),
+            (va.Saturation, ImageEnhance.Color),
+        ],
     )
     @pytest.mark.parametrize("factor", [0.0, 0.4, 1.0, 1.6])
     def test_uint8_is_pillows(self, step, enhance, factor):
@@ -138,7 +146,9 @@ class TestColorJitter:
             assert scipy.stats.kstest(step[name], scipy.stats.uniform(low, high - low).cdf).pvalue > 1e-3
 
     def test_pairs_are_the_range_itself(self):
-        step = vo.Pipeline(va.ColorJitter((0.5, 0.6), hue=(0.1, 0.2))).sample([(4, 4)] * 50, index=range(50))["steps"][0]
+        step = vo.Pipeline(va.ColorJitter((0.5, 0.6), hue=(0.1, 0.2))).sample([(4, 4)] * 50, index=range(50))["steps"][
+            0
+        ]
         assert 0.5 <= min(step["brightness"]) <= max(step["brightness"]) <= 0.6
         assert 0.1 <= min(step["hue"]) <= max(step["hue"]) <= 0.2
         assert "contrast" not in step and "saturation" not in step
@@ -243,7 +253,15 @@ class TestTone:
         # Pillow's weights are in 1/65536.
         assert np.abs(out - np.asarray(Image.fromarray(levels).convert("L")).astype(int)).max() <= 1
 
-    @pytest.mark.parametrize(("mean", "std"), [(0.5, 0.25), ((0.4, 0.5, 0.6), (0.2, 0.3, 0.25)), (np.float32([0.4, 0.5, 0.6]), 0.5), (torch.tensor([0.1, 0.2, 0.3]), (1, 2, 3))])
+    @pytest.mark.parametrize(
+        ("mean", "std"),
+        [
+            (0.5, 0.25),
+            ((0.4, 0.5, 0.6), (0.2, 0.3, 0.25)),
+            (np.float32([0.4, 0.5, 0.6]), 0.5),
+            (torch.tensor([0.1, 0.2, 0.3]), (1, 2, 3)),
+        ],
+    )
     def test_normalize(self, mean, std):
         image = (photo() * 255).round().astype(np.uint8)
         out = vo.Pipeline(va.Normalize(mean, std))(image)
@@ -264,14 +282,20 @@ class TestTone:
             (lambda: va.Normalize(0.5, (1, -1, 1)), "Normalize: std must be"),
             (lambda: va.Normalize(math.nan, 1), "Normalize: "),
             (lambda: va.Normalize("a", 1), "Normalize: mean and std must be numbers"),
-            (lambda: vo.Pipeline(va.Normalize((1, 2), 1))(np.zeros((2, 2, 3), np.uint8)), "Normalize: mean must be a number or 3"),
+            (
+                lambda: vo.Pipeline(va.Normalize((1, 2), 1))(np.zeros((2, 2, 3), np.uint8)),
+                "Normalize: mean must be a number or 3",
+            ),
             (lambda: va.Gamma(-1), "Gamma: gamma must be at least 0"),
             (lambda: va.Posterize(0), "Posterize: bits must be from 1 to 8"),
             (lambda: va.Posterize((1, 9)), "Posterize: bits must be from 1 to 8"),
             (lambda: va.GaussianNoise(-1), "GaussianNoise: sigma must be at least 0"),
             (lambda: va.Erase((0.1, 1.5)), "Erase: scale must be from 0 to 1"),
             (lambda: va.Erase(ratio=(2, 1)), "Erase: ratio must be positive"),
-            (lambda: vo.Pipeline(va.Erase(value=(0, 1)))(np.zeros((2, 2, 3), np.uint8)), "Erase: value must be a number or 3"),
+            (
+                lambda: vo.Pipeline(va.Erase(value=(0, 1)))(np.zeros((2, 2, 3), np.uint8)),
+                "Erase: value must be a number or 3",
+            ),
             (lambda: va.GaussianBlur(-1), "GaussianBlur: sigma must be at least 0"),
             (lambda: va.GaussianBlur(1, 4), "GaussianBlur: kernel_size must be odd"),
         ],
@@ -294,10 +318,20 @@ class TestGaussianNoise:
     def test_pixels_channels_and_samples_are_independent(self):
         noise = self.residual(c=7)
         limit = 3.7 / math.sqrt(80 * 90)
-        for a, b in [(noise[:, 1:], noise[:, :-1]), (noise[..., 1:], noise[..., :-1]), (noise[..., 4:], noise[..., :-4]), (noise, self.residual(c=7, index=1))]:
+        for a, b in [
+            (noise[:, 1:], noise[:, :-1]),
+            (noise[..., 1:], noise[..., :-1]),
+            (noise[..., 4:], noise[..., :-4]),
+            (noise, self.residual(c=7, index=1)),
+        ]:
             assert abs(np.corrcoef(a.ravel(), b.ravel())[0, 1]) < limit
         table = np.corrcoef(noise.reshape(7, -1))
         assert np.abs(table - np.eye(7)).max() < limit
+
+    def test_every_sample_has_a_key_of_its_own(self):
+        for step in (va.GaussianNoise(), va.Elastic()):
+            keys = vo.Pipeline(step).sample([(8, 8)] * 2000, index=range(2000))["steps"][0]["key"]
+            assert len(set(keys)) == 2000 and max(keys) < 2**48 and all(k == int(k) for k in keys)
 
     def test_kernel_and_definition_make_the_same_noise(self):
         from visionops.kernels import native
@@ -324,7 +358,9 @@ class TestErase:
             assert 0 <= x0 < x1 <= 40 and 0 <= y0 < y1 <= 30
             expected = image.copy()
             expected[y0:y1, x0:x1] = (0.1, 0.2, 0.3)
-            np.testing.assert_allclose(pipe.apply(params, image).permute(1, 2, 0), expected, atol=1e-7)  # value is float32
+            np.testing.assert_allclose(
+                pipe.apply(params, image).permute(1, 2, 0), expected, atol=1e-7
+            )  # value is float32
 
     def test_area_and_place(self):
         step = vo.Pipeline(va.Erase((0.1, 0.3), (1.0, 1.0))).sample([(400, 400)] * 3000, index=range(3000))["steps"][0]
@@ -334,8 +370,13 @@ class TestErase:
         assert scipy.stats.kstest(v["x0"] / (401 - (v["x1"] - v["x0"])), "uniform").pvalue > 1e-3
 
     def test_labels_do_not_notice(self):
-        out = vo.Pipeline(va.Erase())(image=photo(), mask=np.arange(19 * 26).reshape(19, 26), boxes=[[1, 2, 3, 4]], index=0)
-        assert out["boxes"].tolist() == [[1, 2, 3, 4]] and (out["mask"].numpy() == np.arange(19 * 26).reshape(19, 26)).all()
+        out = vo.Pipeline(va.Erase())(
+            image=photo(), mask=np.arange(19 * 26).reshape(19, 26), boxes=[[1, 2, 3, 4]], index=0
+        )
+        assert (
+            out["boxes"].tolist() == [[1, 2, 3, 4]]
+            and (out["mask"].numpy() == np.arange(19 * 26).reshape(19, 26)).all()
+        )
 
 
 class TestGaussianBlur:
@@ -354,6 +395,10 @@ class TestGaussianBlur:
         for i, image in enumerate(images):
             sigma = params["sigma"][i]
             taps = 2 * math.ceil(4 * sigma) + 1
-            expected = cv2.GaussianBlur(image, (taps, taps), sigma, borderType=cv2.BORDER_REFLECT_101) if params["active"][i] else image
+            expected = (
+                cv2.GaussianBlur(image, (taps, taps), sigma, borderType=cv2.BORDER_REFLECT_101)
+                if params["active"][i]
+                else image
+            )
             np.testing.assert_allclose(out[i], expected, atol=CLOSE)
         assert 0 < sum(params["active"]) < 4

@@ -111,13 +111,18 @@ class TestLearnedBounds:
 
     def test_parameters_are_found_by_an_optimiser(self):
         width = nn.Parameter(torch.tensor(10.0))
-        pipe = vo.Pipeline(va.OneOf(va.Rotate(va.Symmetric(width)), va.Brightness()), va.RandomResizedCrop(8, va.Uniform(0.1, width)))
+        pipe = vo.Pipeline(
+            va.OneOf(va.Rotate(va.Symmetric(width)), va.Brightness()), va.RandomResizedCrop(8, va.Uniform(0.1, width))
+        )
         assert [p is width for p in pipe.parameters()] == [True]
 
     def test_state_dict_loads(self):
         pipe, other = (vo.Pipeline(va.Rotate(va.Symmetric(nn.Parameter(torch.tensor(v))))) for v in (10.0, 30.0))
         other.load_state_dict(pipe.state_dict())
-        assert other.sample((4, 4), index=3)["steps"][0]["degrees"].item() == pipe.sample((4, 4), index=3)["steps"][0]["degrees"].item()
+        assert (
+            other.sample((4, 4), index=3)["steps"][0]["degrees"].item()
+            == pipe.sample((4, 4), index=3)["steps"][0]["degrees"].item()
+        )
 
     @pytest.mark.parametrize("copy_of", [copy.deepcopy, lambda p: pickle.loads(pickle.dumps(p))])
     def test_a_copy_has_a_parameter_of_its_own(self, copy_of):
@@ -127,13 +132,17 @@ class TestLearnedBounds:
         with torch.no_grad():
             next(other.parameters()).fill_(20.0)
         assert width.item() == 10
-        ratio = other.sample((4, 4), index=3)["steps"][0]["degrees"] / pipe.sample((4, 4), index=3)["steps"][0]["degrees"]
+        ratio = (
+            other.sample((4, 4), index=3)["steps"][0]["degrees"] / pipe.sample((4, 4), index=3)["steps"][0]["degrees"]
+        )
         assert ratio.item() == pytest.approx(2)
         assert "Parameter(20)" in repr(other)
 
     @pytest.mark.parametrize("make", [va.Symmetric, lambda b: va.Uniform(b, 3), lambda b: va.Normal(0, b), va.Constant])
     def test_a_tensor_of_a_graph_is_refused(self, make):
-        with pytest.raises(ValueError, match=r"a number or an nn.Parameter, got a non-leaf.*pass the nn.Parameter itself"):
+        with pytest.raises(
+            ValueError, match=r"a number or an nn.Parameter, got a non-leaf.*pass the nn.Parameter itself"
+        ):
             make(nn.Parameter(torch.tensor(3.0)) * 2)
 
     def test_a_tensor_of_a_graph_is_refused_as_an_argument(self):
@@ -159,7 +168,10 @@ class TestRefusals:
             (lambda: va.Uniform("0", 1), "Uniform: low must be a finite number"),
             (lambda: va.Uniform(nn.Parameter(torch.zeros(2)), 1), "Uniform: low must be one number"),
             (lambda: va.PerSample(torch.zeros(2, 2)), r"PerSample: values must be of shape \(batch,\)"),
-            (lambda: va.Rotate((1, 2, 3)), r"Rotate: degrees must be a finite number, a \(low, high\) pair, .*, got \(1, 2, 3\)"),
+            (
+                lambda: va.Rotate((1, 2, 3)),
+                r"Rotate: degrees must be a finite number, a \(low, high\) pair, .*, got \(1, 2, 3\)",
+            ),
             (lambda: va.Rotate((20, 10)), "Rotate: .*low must be at most high"),
             (lambda: va.Rotate(None), "Rotate: .*finite number"),
             (lambda: va.Rotate("10"), "Rotate: .*finite number"),

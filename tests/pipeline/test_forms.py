@@ -60,7 +60,11 @@ class TestForms:
 
     @pytest.mark.parametrize("mode", ["L", "P", "1", "I", "I;16", "F", "RGB"])
     def test_pil_masks_keep_their_values(self, mode):
-        values = {"I;16": photo(c=0).astype(np.uint16) * 257, "I": photo(c=0).astype(np.int32) * 70000, "F": photo(c=0, dtype=np.float32)}
+        values = {
+            "I;16": photo(c=0).astype(np.uint16) * 257,
+            "I": photo(c=0).astype(np.int32) * 70000,
+            "F": photo(c=0, dtype=np.float32),
+        }
         mask = Image.fromarray(values[mode]) if mode in values else Image.fromarray(photo()).convert(mode)
         assert mask.mode == mode
         out = vo.Pipeline(FLIP)(image=photo(), mask=mask)["mask"].numpy()
@@ -81,7 +85,9 @@ class TestForms:
         with pytest.raises(ValueError, match="output='same' cannot put floats into a PIL image"):
             vo.Pipeline(va.ToFloat(), output="same")(Image.fromarray(photo()))
 
-    @pytest.mark.parametrize("dtype", [torch.uint8, torch.float16, torch.bfloat16, torch.float32, torch.float64], ids=str)
+    @pytest.mark.parametrize(
+        "dtype", [torch.uint8, torch.float16, torch.bfloat16, torch.float32, torch.float64], ids=str
+    )
     def test_tensors(self, dtype):
         image = torch.rand(3, H, W).mul(255).to(dtype)
         for options in ({}, {"output": "same"}):
@@ -114,15 +120,24 @@ class TestForms:
 
     def test_same_for_every_target(self):
         boxes, points = np.array([[1.0, 2, 3, 4]]), np.array([[5, 6]])
-        out = vo.Pipeline(FLIP, output="same")(image=photo(), mask=Image.fromarray(photo(c=0)), boxes=boxes, keypoints=points)
-        assert type(out["boxes"]) is np.ndarray and type(out["keypoints"]) is np.ndarray and isinstance(out["mask"], Image.Image)
+        out = vo.Pipeline(FLIP, output="same")(
+            image=photo(), mask=Image.fromarray(photo(c=0)), boxes=boxes, keypoints=points
+        )
+        assert (
+            type(out["boxes"]) is np.ndarray
+            and type(out["keypoints"]) is np.ndarray
+            and isinstance(out["mask"], Image.Image)
+        )
         tensors = vo.Pipeline(FLIP)(image=photo(), boxes=boxes, keypoints=points)
         assert all(type(v) is torch.Tensor for v in tensors.values())
 
     def test_collate_of_bare_images_tuples_and_dicts(self):
         image, expected = photo(), torch.from_numpy(flip(photo()).copy()).permute(2, 0, 1)
         pipe = vo.Pipeline(FLIP)
-        assert torch.equal(pipe.collate([image, Image.fromarray(image), torch.from_numpy(image).permute(2, 0, 1)])["image"], torch.stack([expected] * 3))
+        assert torch.equal(
+            pipe.collate([image, Image.fromarray(image), torch.from_numpy(image).permute(2, 0, 1)])["image"],
+            torch.stack([expected] * 3),
+        )
         out = pipe.collate([(image, 3), (image, 4)])
         assert torch.equal(out["label"], torch.tensor([3, 4])) and out["image"].shape == (2, 3, H, W)
         out = pipe.collate([{"image": image, "label": "a"}, {"image": image, "label": "b"}])
@@ -146,14 +161,22 @@ class TestMemory:
         "subclass": lambda a: a.view(_Subclass),
         "memory map": lambda a: _memory_map(a),
     }
-    STEPS = (lambda: (FLIP,), lambda: (va.Rotate(20), va.ColorJitter(0.4, 0.4, 0.4, 0.1)), lambda: (va.Brightness(0.5),), lambda: (va.GaussianBlur(1.0),), lambda: ())
+    STEPS = (
+        lambda: (FLIP,),
+        lambda: (va.Rotate(20), va.ColorJitter(0.4, 0.4, 0.4, 0.1)),
+        lambda: (va.Brightness(0.5),),
+        lambda: (va.GaussianBlur(1.0),),
+        lambda: (),
+    )
 
     @pytest.mark.parametrize("steps", STEPS, ids=["flip", "warp", "colour", "blur", "nothing"])
     @pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
     @pytest.mark.parametrize("layout", LAYOUTS)
     def test_layout_does_not_matter(self, layout, dtype, steps):
         given = self.LAYOUTS[layout](photo(dtype=dtype))
-        plain = np.ascontiguousarray(given if isinstance(given, np.ndarray) else given.permute(1, 2, 0).numpy()).astype(dtype)
+        plain = np.ascontiguousarray(given if isinstance(given, np.ndarray) else given.permute(1, 2, 0).numpy()).astype(
+            dtype
+        )
         before = plain.copy()
         pipe = vo.Pipeline(*steps())
         out = pipe(given, index=0)
@@ -201,10 +224,24 @@ class _Subclass(np.ndarray):
 
 
 class TestSizes:
-    EVERYTHING = (va.RandomResizedCrop((5, 6)), va.Rotate(), va.Elastic(1.0, 3.0), va.ColorJitter(0.4, 0.4, 0.4, 0.1), va.GaussianBlur(), va.Erase(), va.Normalize(0.5, 0.5))
+    EVERYTHING = (
+        va.RandomResizedCrop((5, 6)),
+        va.Rotate(),
+        va.Elastic(1.0, 3.0),
+        va.ColorJitter(0.4, 0.4, 0.4, 0.1),
+        va.GaussianBlur(),
+        va.Erase(),
+        va.Normalize(0.5, 0.5),
+    )
 
     def test_one_pixel(self):
-        out = vo.Pipeline(*self.EVERYTHING)(image=np.full((1, 1, 3), 128, np.uint8), mask=np.ones((1, 1), int), boxes=[[0, 0, 1, 1]], keypoints=[[0, 0]], index=0)
+        out = vo.Pipeline(*self.EVERYTHING)(
+            image=np.full((1, 1, 3), 128, np.uint8),
+            mask=np.ones((1, 1), int),
+            boxes=[[0, 0, 1, 1]],
+            keypoints=[[0, 0]],
+            index=0,
+        )
         assert out["image"].shape == (3, 5, 6) and out["image"].isfinite().all() and out["mask"].shape == (5, 6)
 
     @pytest.mark.parametrize("size", [(1, 40), (40, 1), (2, 2), (1, 2)])
@@ -213,9 +250,19 @@ class TestSizes:
 
     def test_empty_batch_with_every_label(self):
         pipe = vo.Pipeline(*self.EVERYTHING)
-        out = pipe(image=torch.zeros(0, 3, 9, 9), mask=torch.zeros(0, 9, 9, dtype=torch.int64), boxes=torch.zeros(0, 4, 4), box_labels=torch.zeros(0, 4), keypoints=torch.zeros(0, 2, 2), label=torch.zeros(0))
+        out = pipe(
+            image=torch.zeros(0, 3, 9, 9),
+            mask=torch.zeros(0, 9, 9, dtype=torch.int64),
+            boxes=torch.zeros(0, 4, 4),
+            box_labels=torch.zeros(0, 4),
+            keypoints=torch.zeros(0, 2, 2),
+            label=torch.zeros(0),
+        )
         assert out["image"].shape == (0, 3, 5, 6) and out["mask"].shape == (0, 5, 6) and out["label"].shape == (0,)
-        assert out["boxes"].ndim == out["keypoints"].ndim == 3 and out["boxes_valid"].ndim == out["keypoints_valid"].ndim == 2
+        assert (
+            out["boxes"].ndim == out["keypoints"].ndim == 3
+            and out["boxes_valid"].ndim == out["keypoints_valid"].ndim == 2
+        )
         assert len(out["boxes"]) == len(out["boxes_valid"]) == len(out["box_labels"]) == len(out["keypoints"]) == 0
         out = pipe(image=torch.zeros(0, 3, 9, 9), boxes=[], keypoints=[], index=[])
         assert out["boxes"] == [] and out["keypoints"] == []
@@ -224,8 +271,14 @@ class TestSizes:
         assert out["label"].shape == (0, 3)
 
     def test_a_batch_of_no_boxes(self):
-        out = vo.Pipeline(FLIP)(image=torch.zeros(2, 3, 9, 9), boxes=torch.zeros(2, 0, 4), keypoints=torch.zeros(2, 0, 3))
-        assert out["boxes"].shape == (2, 0, 4) and out["boxes_valid"].shape == (2, 0) and out["keypoints"].shape == (2, 0, 3)
+        out = vo.Pipeline(FLIP)(
+            image=torch.zeros(2, 3, 9, 9), boxes=torch.zeros(2, 0, 4), keypoints=torch.zeros(2, 0, 3)
+        )
+        assert (
+            out["boxes"].shape == (2, 0, 4)
+            and out["boxes_valid"].shape == (2, 0)
+            and out["keypoints"].shape == (2, 0, 3)
+        )
 
     def test_a_large_image_is_exact_far_out(self):
         """Positions beyond what float32 resolves to a part of a pixel."""
@@ -242,7 +295,10 @@ class TestRefusals:
             (np.zeros((1, 1, 2, 3, 4), np.uint8), r"image must be an array .* got \(1, 1, 2, 3, 4\)"),
             (torch.zeros(9, 9), r"image must be a tensor \(c, h, w\) or \(b, c, h, w\), got \(9, 9\). Add the channel"),
             (torch.zeros(1, 1, 1, 9, 9), "image must be a tensor"),
-            (np.zeros((3, 20, 30), np.uint8), r"image must be an array with channels last, got \(3, 20, 30\). Use transpose"),
+            (
+                np.zeros((3, 20, 30), np.uint8),
+                r"image must be an array with channels last, got \(3, 20, 30\). Use transpose",
+            ),
             (torch.zeros(20, 30, 3), r"image must be a tensor with channels first, got \(20, 30, 3\). Use permute"),
             (np.zeros((5, 5, 3), np.int16), r"image must be uint8 or floating, got int16. Convert"),
             (np.zeros((5, 5, 3), np.uint16), "image must be uint8 or floating, got uint16"),
@@ -348,7 +404,10 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("samples", "match"),
         [
-            ([{"image": photo()}, {"image": photo(), "label": 1}], r"sample 1: collate: samples must be of the same targets"),
+            (
+                [{"image": photo()}, {"image": photo(), "label": 1}],
+                r"sample 1: collate: samples must be of the same targets",
+            ),
             ([{"image": photo(), "index": 1}, {"image": photo()}], "collate: index must be in every sample or in none"),
             ([{"image": photo()}, {"image": photo(c=1)}], "collate: image must be of one dtype and channel count"),
             ([{"image": photo()}, {"image": photo(dtype=np.float32)}], "collate: image must be of one dtype"),

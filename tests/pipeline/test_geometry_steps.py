@@ -42,8 +42,19 @@ def warp(image, matrix, size=(H, W), border=cv2.BORDER_REPLICATE, value=0.0):
     x, y, z = np.linalg.inv(matrix) @ np.stack([u.ravel(), v.ravel(), np.ones(h * w)])
     x, y = (x / z).reshape(h, w), (y / z).reshape(h, w)
     mode = {cv2.BORDER_REPLICATE: "nearest", cv2.BORDER_REFLECT_101: "mirror", cv2.BORDER_WRAP: "grid-wrap"}[border]
-    out = np.stack([scipy.ndimage.map_coordinates(image[..., c].astype(float), [y, x], order=1, mode=mode) for c in range(image.shape[2])], -1)
-    inside = (x >= -0.5 - 1e-4) & (x <= image.shape[1] - 0.5 + 1e-4) & (y >= -0.5 - 1e-4) & (y <= image.shape[0] - 0.5 + 1e-4)
+    out = np.stack(
+        [
+            scipy.ndimage.map_coordinates(image[..., c].astype(float), [y, x], order=1, mode=mode)
+            for c in range(image.shape[2])
+        ],
+        -1,
+    )
+    inside = (
+        (x >= -0.5 - 1e-4)
+        & (x <= image.shape[1] - 0.5 + 1e-4)
+        & (y >= -0.5 - 1e-4)
+        & (y <= image.shape[0] - 0.5 + 1e-4)
+    )
     return np.where(inside[..., None] | (border != cv2.BORDER_REPLICATE), out, value)
 
 
@@ -62,12 +73,30 @@ EXACT = {
     "Pad": (lambda: va.Pad((1, 2, 3, 4)), lambda a: np.pad(a, ((2, 4), (1, 3), (0, 0)))),
     "Pad x and y": (lambda: va.Pad((5, 2)), lambda a: np.pad(a, ((2, 2), (5, 5), (0, 0)))),
     "Pad all": (lambda: va.Pad(3), lambda a: np.pad(a, ((3, 3), (3, 3), (0, 0)))),
-    "Pad reflect": (lambda: va.Pad((9, 8, 7, 6), border="reflect"), lambda a: np.pad(a, ((8, 6), (9, 7), (0, 0)), "reflect")),
-    "Pad replicate": (lambda: va.Pad((9, 8, 7, 6), border="replicate"), lambda a: np.pad(a, ((8, 6), (9, 7), (0, 0)), "edge")),
-    "Pad circular": (lambda: va.Pad((9, 8, 7, 6), border="circular"), lambda a: np.pad(a, ((8, 6), (9, 7), (0, 0)), "wrap")),
-    "Pad reflect, far": (lambda: va.Pad((70, 50), border="reflect"), lambda a: np.pad(a, ((50, 50), (70, 70), (0, 0)), "reflect")),
-    "Pad circular, far": (lambda: va.Pad((70, 50), border="circular"), lambda a: np.pad(a, ((50, 50), (70, 70), (0, 0)), "wrap")),
-    "Affine by whole pixels": (lambda: va.Affine(translate=((5, 5), (-3, -3))), lambda a: np.pad(a[3:, :-5], ((0, 3), (5, 0), (0, 0)))),
+    "Pad reflect": (
+        lambda: va.Pad((9, 8, 7, 6), border="reflect"),
+        lambda a: np.pad(a, ((8, 6), (9, 7), (0, 0)), "reflect"),
+    ),
+    "Pad replicate": (
+        lambda: va.Pad((9, 8, 7, 6), border="replicate"),
+        lambda a: np.pad(a, ((8, 6), (9, 7), (0, 0)), "edge"),
+    ),
+    "Pad circular": (
+        lambda: va.Pad((9, 8, 7, 6), border="circular"),
+        lambda a: np.pad(a, ((8, 6), (9, 7), (0, 0)), "wrap"),
+    ),
+    "Pad reflect, far": (
+        lambda: va.Pad((70, 50), border="reflect"),
+        lambda a: np.pad(a, ((50, 50), (70, 70), (0, 0)), "reflect"),
+    ),
+    "Pad circular, far": (
+        lambda: va.Pad((70, 50), border="circular"),
+        lambda a: np.pad(a, ((50, 50), (70, 70), (0, 0)), "wrap"),
+    ),
+    "Affine by whole pixels": (
+        lambda: va.Affine(translate=((5, 5), (-3, -3))),
+        lambda a: np.pad(a[3:, :-5], ((0, 3), (5, 0), (0, 0))),
+    ),
     "Rotate by 180": (lambda: va.Rotate(180), lambda a: a[::-1, ::-1]),
     "Resize to itself": (lambda: va.Resize((H, W)), lambda a: a),
     "Resize by a third": (lambda: va.Resize((H * 3, W * 3)), lambda a: a),
@@ -108,14 +137,20 @@ class TestWholePixels:
         np.testing.assert_allclose(run(va.Rotate(90), image), np.rot90(image), atol=CLOSE)
         np.testing.assert_allclose(run(va.Affine(rotate=-90), image), np.rot90(image, -1), atol=CLOSE)
 
-    @pytest.mark.parametrize("step", [va.Crop((-4, -3, 10, 9)), va.Crop((25, 20, 40, 30)), va.Crop((100, 100, 105, 104)), va.CenterCrop((40, 50))], ids=repr)
+    @pytest.mark.parametrize(
+        "step",
+        [va.Crop((-4, -3, 10, 9)), va.Crop((25, 20, 40, 30)), va.Crop((100, 100, 105, 104)), va.CenterCrop((40, 50))],
+        ids=repr,
+    )
     def test_crop_beyond_the_image_is_fill(self, step):
         image = photo()
         m = matrix_of(step)
         left, top = -int(m[0, 2]), -int(m[1, 2])
         out = run(step, image, fill=0.25)
         padded = np.pad(image, ((200, 200), (200, 200), (0, 0)), constant_values=0.25)
-        np.testing.assert_array_equal(out, padded[200 + top : 200 + top + out.shape[0], 200 + left : 200 + left + out.shape[1]])
+        np.testing.assert_array_equal(
+            out, padded[200 + top : 200 + top + out.shape[0], 200 + left : 200 + left + out.shape[1]]
+        )
 
     def test_random_crop_reaches_every_place_evenly(self):
         step = vo.Pipeline(va.RandomCrop((20, 28))).sample([(H, W)] * 4000, index=range(4000))["steps"][0]
@@ -188,20 +223,32 @@ class TestAffine:
         expected = warp(image, matrix_of(step, index=index), border=mode, value=0.3)
         if border == "replicate":
             v, u = np.mgrid[:H, :W]
-            x, y, _ = np.einsum("ij,jhw->ihw", np.linalg.inv(matrix_of(step, index=index)), np.stack([u, v, np.ones((H, W))]))
-            expected = np.stack([scipy.ndimage.map_coordinates(image[..., c].astype(float), [y, x], order=1, mode="nearest") for c in range(3)], -1)
+            x, y, _ = np.einsum(
+                "ij,jhw->ihw", np.linalg.inv(matrix_of(step, index=index)), np.stack([u, v, np.ones((H, W))])
+            )
+            expected = np.stack(
+                [
+                    scipy.ndimage.map_coordinates(image[..., c].astype(float), [y, x], order=1, mode="nearest")
+                    for c in range(3)
+                ],
+                -1,
+            )
         np.testing.assert_allclose(run(step, image, index, fill=0.3, antialias=False), expected, atol=CLOSE)
 
     def test_inside_agrees_with_opencv_float32(self):
         step = va.Affine(20, (3, 3), 1.3, 8)
         image = photo(200, 260)
-        expected = cv2.warpAffine(image, matrix_of(step, (200, 260))[:2], (260, 200), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        expected = cv2.warpAffine(
+            image, matrix_of(step, (200, 260))[:2], (260, 200), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
         out = run(step, image, antialias=False)
         inside = warp(np.ones_like(image), matrix_of(step, (200, 260)), (200, 260)) == 1
         inside = cv2.erode(inside.astype(np.uint8), np.ones((5, 5))) == 1
         # OpenCV's own positions are float32 (5) or in steps of 1/32 (4): the issue asks for 1e-4 of float remap.
         v, u = np.mgrid[:200, :260].astype(np.float64)
-        x, y, _ = np.einsum("ij,jhw->ihw", np.linalg.inv(matrix_of(step, (200, 260))), np.stack([u, v, np.ones_like(u)]))
+        x, y, _ = np.einsum(
+            "ij,jhw->ihw", np.linalg.inv(matrix_of(step, (200, 260))), np.stack([u, v, np.ones_like(u)])
+        )
         assert inside.mean() > 0.5
         assert np.abs(out - expected)[inside].max() < 1 / 32
         exact = np.stack([scipy.ndimage.map_coordinates(image[..., c], [y, x], order=1) for c in range(3)], -1)
@@ -265,11 +312,18 @@ class TestRandomResizedCrop:
         np.testing.assert_allclose(out, cv2.resize(image, (100, 45)), atol=1e-5)
 
     def test_area_and_aspect_are_distributed_as_asked(self):
-        step = vo.Pipeline(va.RandomResizedCrop(8, (0.1, 0.5), (0.75, 4 / 3))).sample([(100, 100)] * 4000, index=range(4000))["steps"][0]
+        step = vo.Pipeline(va.RandomResizedCrop(8, (0.1, 0.5), (0.75, 4 / 3))).sample(
+            [(100, 100)] * 4000, index=range(4000)
+        )["steps"][0]
         v = {k: np.array(step[k]) for k in ("left", "top", "width", "height")}
         # On a square every proposal with area under 3/4 fits: nothing is rejected.
         assert scipy.stats.kstest(v["width"] * v["height"] / 1e4, scipy.stats.uniform(0.1, 0.4).cdf).pvalue > 1e-3
-        assert scipy.stats.kstest(np.log(v["width"] / v["height"]), scipy.stats.uniform(math.log(0.75), 2 * math.log(4 / 3)).cdf).pvalue > 1e-3
+        assert (
+            scipy.stats.kstest(
+                np.log(v["width"] / v["height"]), scipy.stats.uniform(math.log(0.75), 2 * math.log(4 / 3)).cdf
+            ).pvalue
+            > 1e-3
+        )
         for start, extent in (("left", "width"), ("top", "height")):
             assert (v[start] >= 0).all() and (v[start] + v[extent] <= 100 + 1e-9).all()
             assert scipy.stats.kstest(v[start] / (100 - v[extent]), "uniform").pvalue > 1e-3
@@ -290,7 +344,10 @@ class TestRandomResizedCrop:
         step = vo.Pipeline(va.RandomResizedCrop(8)).sample([(h, w)] * 4000, index=range(4000))["steps"][0]
         assert scipy.stats.ks_2samp(np.array(step["width"]) * np.array(step["height"]), areas).pvalue > 1e-3
 
-    @pytest.mark.parametrize(("size", "window"), [((10, 200), (200 / 2 - 20 / 3, 0, 40 / 3, 10)), ((200, 10), (0, 200 / 2 - 20 / 3, 10, 40 / 3))])
+    @pytest.mark.parametrize(
+        ("size", "window"),
+        [((10, 200), (200 / 2 - 20 / 3, 0, 40 / 3, 10)), ((200, 10), (0, 200 / 2 - 20 / 3, 10, 40 / 3))],
+    )
     def test_where_none_fits_the_centre_is_taken(self, size, window):
         step = vo.Pipeline(va.RandomResizedCrop(8, scale=(0.9, 1.0))).sample(size, index=3)["steps"][0]
         np.testing.assert_allclose([step[k] for k in ("left", "top", "width", "height")], window, atol=1e-9)
@@ -333,7 +390,9 @@ class TestPerspective:
         moved = source + inwards * [[v[f"corner{i}_x"] * W / 2, v[f"corner{i}_y"] * H / 2] for i in range(4)]
         expected = cv2.getPerspectiveTransform(np.float32(source - 0.5), np.float32(moved - 0.5))
         m = pipe.matrix(params).numpy()
-        np.testing.assert_allclose(m / m[2, 2], expected / expected[2, 2], rtol=1e-4, atol=1e-4)  # OpenCV's corners are float32
+        np.testing.assert_allclose(
+            m / m[2, 2], expected / expected[2, 2], rtol=1e-4, atol=1e-4
+        )  # OpenCV's corners are float32
         corners = np.c_[source - 0.5, np.ones(4)] @ m.T
         np.testing.assert_allclose(corners[:, :2] / corners[:, 2:], moved - 0.5, atol=1e-9)
 
@@ -360,14 +419,18 @@ class TestResize:
     def test_is_opencvs(self, size):
         image = photo()
         # OpenCV computes its weights in float32.
-        np.testing.assert_allclose(run(va.Resize(size), image, antialias=False), cv2.resize(image, size[::-1]), atol=1e-5)
+        np.testing.assert_allclose(
+            run(va.Resize(size), image, antialias=False), cv2.resize(image, size[::-1]), atol=1e-5
+        )
 
     @pytest.mark.parametrize("size", [(46, 64), (31, 40), (20, 30), (100, 17)])
     @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
     def test_is_torchs_interpolate(self, size, interpolation):
         image = photo()
         tensor = torch.from_numpy(image).permute(2, 0, 1)[None].double()
-        expected = torch.nn.functional.interpolate(tensor, size, mode=interpolation, align_corners=False)[0].permute(1, 2, 0)
+        expected = torch.nn.functional.interpolate(tensor, size, mode=interpolation, align_corners=False)[0].permute(
+            1, 2, 0
+        )
         out = run(va.Resize(size), image, antialias=False, interpolation=interpolation)
         # A bicubic weight in float32 errs by some 1e-7, and there are 16 of them, some negative.
         np.testing.assert_allclose(out, expected, atol=CLOSE if interpolation == "bilinear" else 6e-6)
@@ -383,7 +446,9 @@ class TestResize:
         image = photo(64, 96)
         expected = image.reshape(size[0], factor, size[1], factor, 3).mean((1, 3))
         np.testing.assert_allclose(run(va.Resize(size), image), expected, atol=CLOSE)
-        np.testing.assert_allclose(run(va.Resize(size), image), cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA), atol=1e-5)
+        np.testing.assert_allclose(
+            run(va.Resize(size), image), cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA), atol=1e-5
+        )
 
     @pytest.mark.parametrize("size", [(50, 70), (33, 47), (21, 20)])
     def test_minifying_otherwise_is_near_pillow_on_a_smooth_image(self, size):
@@ -439,13 +504,17 @@ class TestElastic:
         assert abs(field.mean()) < 0.1 * alpha
         # Effective samples: 40 fields, 2 axes and the correlated areas in each; 5% is over 3 deviations of the estimate.
         assert field.std() == pytest.approx(alpha, rel=0.05)
-        ends = np.concatenate([field[:, :, 0].ravel(), field[:, :, -1].ravel(), field[..., 0].ravel(), field[..., -1].ravel()])
+        ends = np.concatenate(
+            [field[:, :, 0].ravel(), field[:, :, -1].ravel(), field[..., 0].ravel(), field[..., -1].ravel()]
+        )
         assert ends.std() == pytest.approx(alpha, rel=0.15)  # fewer samples along the edge
 
     @pytest.mark.parametrize("sigma", [8.0, 15.0])
     def test_is_as_smooth_as_noise_under_that_gaussian(self, sigma):
         field = self.field(0.5, sigma)
-        noise = scipy.ndimage.gaussian_filter(np.random.default_rng(0).normal(size=(40, 2, 200, 220)), (0, 0, sigma, sigma))
+        noise = scipy.ndimage.gaussian_filter(
+            np.random.default_rng(0).normal(size=(40, 2, 200, 220)), (0, 0, sigma, sigma)
+        )
         for lag in (sigma / 2, sigma, 2 * sigma, 4 * sigma):
             lag = int(lag)
             for axis in (2, 3):
@@ -486,7 +555,13 @@ class TestElastic:
         dx, dy = pipe.steps[0].displacement(values, (60, 70), torch.empty(0))[0].double().numpy()
         v, u = np.mgrid[:60, :70]
         x, y = u + dx, v + dy
-        expected = np.stack([scipy.ndimage.map_coordinates(image[..., c].astype(float), [y, x], order=1, mode="nearest") for c in range(3)], -1)
+        expected = np.stack(
+            [
+                scipy.ndimage.map_coordinates(image[..., c].astype(float), [y, x], order=1, mode="nearest")
+                for c in range(3)
+            ],
+            -1,
+        )
         outside = (x < -0.5) | (x > 69.5) | (y < -0.5) | (y > 59.5)
         assert outside.any()
         expected[outside] = 0.7

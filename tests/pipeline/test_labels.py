@@ -31,7 +31,10 @@ def outline(box, n=400):
     """Points along the sides of an xyxy box, in pixel centres."""
     x0, y0, x1, y1 = np.asarray(box, float) - 0.5
     t = np.linspace(0, 1, n)
-    return np.concatenate([np.c_[x0 + t * (x1 - x0), np.full(n, y)] for y in (y0, y1)] + [np.c_[np.full(n, x), y0 + t * (y1 - y0)] for x in (x0, x1)])
+    return np.concatenate(
+        [np.c_[x0 + t * (x1 - x0), np.full(n, y)] for y in (y0, y1)]
+        + [np.c_[np.full(n, x), y0 + t * (y1 - y0)] for x in (x0, x1)]
+    )
 
 
 def ellipse(box, n=20000):
@@ -54,7 +57,9 @@ def pair(pipe, index=0, size=(H, W)):
     return params, pipe.matrix(params).numpy()
 
 
-BOXES = np.array([[20, 15, 45, 40], [0, 0, 80, 60], [60.25, 40.5, 79.75, 59.25], [30, 30, 31, 31], [2, 50, 70, 55]], float)
+BOXES = np.array(
+    [[20, 15, 45, 40], [0, 0, 80, 60], [60.25, 40.5, 79.75, 59.25], [30, 30, 31, 31], [2, 50, 70, 55]], float
+)
 
 
 class TestBoxes:
@@ -89,7 +94,10 @@ class TestBoxes:
     def test_ellipse_is_never_looser_and_exact_for_a_disc(self):
         disc = [[30, 20, 50, 40]]
         for angle in (10, 45, 77):
-            tight, loose = (vo.Pipeline(va.Rotate(angle), box_hull=k)(image=image(), boxes=disc)["boxes"][0].numpy() for k in ("ellipse", "corners"))
+            tight, loose = (
+                vo.Pipeline(va.Rotate(angle), box_hull=k)(image=image(), boxes=disc)["boxes"][0].numpy()
+                for k in ("ellipse", "corners")
+            )
             assert (tight[:2] >= loose[:2] - 1e-6).all() and (tight[2:] <= loose[2:] + 1e-6).all()
             np.testing.assert_allclose(tight[2:] - tight[:2], 20, atol=1e-4)
 
@@ -130,7 +138,12 @@ class TestBoxes:
 
     def test_formats_of_images_of_different_sizes(self):
         pipe = vo.Pipeline(va.Resize((50, 50)), box_format="yolo")
-        out = pipe.collate([{"image": image(40, 100), "boxes": [[0.5, 0.25, 0.2, 0.1]]}, {"image": image(90, 30), "boxes": [[0.5, 0.25, 0.2, 0.1]]}])
+        out = pipe.collate(
+            [
+                {"image": image(40, 100), "boxes": [[0.5, 0.25, 0.2, 0.1]]},
+                {"image": image(90, 30), "boxes": [[0.5, 0.25, 0.2, 0.1]]},
+            ]
+        )
         for boxes in out["boxes"]:
             np.testing.assert_allclose(boxes, [[0.5, 0.25, 0.2, 0.1]], atol=1e-7)
 
@@ -149,18 +162,24 @@ class TestBoxes:
     @pytest.mark.parametrize(("area", "kept"), [(0, 3), (99, 3), (100, 3), (101, 2), (401, 1), (2000, 0)])
     def test_min_area(self, area, kept):
         pipe = vo.Pipeline(va.Crop((0, 0, 40, 40)), box_min_area=area)
-        out = pipe(image=image(), boxes=[[30, 30, 70, 50], [0, 0, 30, 30], [10, 10, 30, 30]], box_labels=["a", "b", "c"])
+        out = pipe(
+            image=image(), boxes=[[30, 30, 70, 50], [0, 0, 30, 30], [10, 10, 30, 30]], box_labels=["a", "b", "c"]
+        )
         sizes = {"a": 100, "b": 900, "c": 400}
         assert len(out["boxes"]) == kept and out["box_labels"] == [k for k in "abc" if sizes[k] >= area]
 
-    @pytest.mark.parametrize(("visibility", "kept"), [(0.0, "abc"), (0.249, "abc"), (0.26, "bc"), (0.51, "c"), (1.0, "c")])
+    @pytest.mark.parametrize(
+        ("visibility", "kept"), [(0.0, "abc"), (0.249, "abc"), (0.26, "bc"), (0.51, "c"), (1.0, "c")]
+    )
     def test_min_visibility_is_of_the_moved_box(self, visibility, kept):
         pipe = vo.Pipeline(va.Resize((120, 160)), va.Crop((0, 0, 80, 80)), box_min_visibility=visibility)
         out = pipe(image=image(), boxes=[[30, 30, 50, 50], [30, 0, 50, 20], [10, 10, 30, 30]], box_labels=list("abc"))
         assert out["box_labels"] == list(kept)
 
     def test_boxes_outside_are_dropped(self):
-        out = vo.Pipeline(va.Crop((0, 0, 20, 20)))(image=image(), boxes=[[20, 0, 30, 10], [40, 40, 50, 50], [19, 19, 21, 21]], box_labels=[1, 2, 3])
+        out = vo.Pipeline(va.Crop((0, 0, 20, 20)))(
+            image=image(), boxes=[[20, 0, 30, 10], [40, 40, 50, 50], [19, 19, 21, 21]], box_labels=[1, 2, 3]
+        )
         assert out["boxes"].tolist() == [[19, 19, 20, 20]] and list(out["box_labels"]) == [3]
 
     def test_a_box_behind_the_horizon_is_dropped(self):
@@ -172,18 +191,25 @@ class TestBoxes:
             out = pipe.apply(params, image=image(), boxes=wide)["boxes"]
             assert len(out) == ahead, index
 
-    @pytest.mark.parametrize("box", [[-0.002, 0, 10, 10], [0, 0, 80.003, 60.002], [5, 5, 4.998, 8], [-30, -20, 200, 300]])
+    @pytest.mark.parametrize(
+        "box", [[-0.002, 0, 10, 10], [0, 0, 80.003, 60.002], [5, 5, 4.998, 8], [-30, -20, 200, 300]]
+    )
     def test_rounding_and_overhang_are_no_errors(self, box):
         vo.Pipeline(va.HorizontalFlip())(image=image(), boxes=[box])
 
     def test_yolo_at_1_003_is_no_error(self):
-        out = vo.Pipeline(va.HorizontalFlip(), box_format="yolo")(image=image(), boxes=[[0.5, 0.5, 1.003, 1.003]])["boxes"]
+        out = vo.Pipeline(va.HorizontalFlip(), box_format="yolo")(image=image(), boxes=[[0.5, 0.5, 1.003, 1.003]])[
+            "boxes"
+        ]
         np.testing.assert_allclose(out, [[0.5, 0.5, 1, 1]], atol=1e-6)
 
     @pytest.mark.parametrize(
         ("boxes", "match"),
         [
-            ([[10, 10, 5, 20]], r"boxes must be ordered, x2 >= x1 and y2 >= y1, got \[10.0, 10.0, 5.0, 20.0\]. .*box_format"),
+            (
+                [[10, 10, 5, 20]],
+                r"boxes must be ordered, x2 >= x1 and y2 >= y1, got \[10.0, 10.0, 5.0, 20.0\]. .*box_format",
+            ),
             ([[10, 10, 20, 5]], "boxes must be ordered"),
             ([[1, 2, 3]], r"boxes must be of shape \(n, 4\), got \(1, 3\)"),
             ([[1, 2, 3, 4, 5]], r"boxes must be of shape \(n, 4\)"),
@@ -205,19 +231,37 @@ class TestBoxes:
             with pytest.raises(ValueError, match=f"read as '{form}'"):
                 vo.Pipeline(box_format=form)(image=image(), boxes=[[10, 10, -5, 3]])
 
-    @pytest.mark.parametrize("empty", [[], np.zeros((0, 4)), np.zeros((0, 4), np.float32), torch.zeros(0, 4), np.zeros(0)], ids=["list", "float64", "float32", "tensor", "flat"])
+    @pytest.mark.parametrize(
+        "empty",
+        [[], np.zeros((0, 4)), np.zeros((0, 4), np.float32), torch.zeros(0, 4), np.zeros(0)],
+        ids=["list", "float64", "float32", "tensor", "flat"],
+    )
     def test_empty(self, empty):
         out = vo.Pipeline(*projective())(image=image(), boxes=empty, box_labels=[])
         assert out["boxes"].shape == (0, 4) and len(out["box_labels"]) == 0
 
-    @pytest.mark.parametrize(("given", "expected"), [(np.float64, torch.float64), (np.float32, torch.float32), (np.float16, torch.float16), (np.int64, torch.float32), (np.uint8, torch.float32)])
+    @pytest.mark.parametrize(
+        ("given", "expected"),
+        [
+            (np.float64, torch.float64),
+            (np.float32, torch.float32),
+            (np.float16, torch.float16),
+            (np.int64, torch.float32),
+            (np.uint8, torch.float32),
+        ],
+    )
     def test_dtype(self, given, expected):
         out = vo.Pipeline(va.HorizontalFlip())(image=image(), boxes=np.array([[20, 15, 45, 40]], given))["boxes"]
         assert out.dtype == expected and out.tolist() == [[35, 15, 60, 40]]
 
     def test_box_labels_of_every_form(self):
         boxes = [[0, 0, 10, 10], [50, 50, 60, 60], [5, 5, 15, 15]]
-        for values, expected in [(["a", "b", "c"], ["a", "c"]), ((1, 2, 3), (1, 3)), (np.array([1, 2, 3]), [1, 3]), (torch.tensor([[1, 1], [2, 2], [3, 3]]), [[1, 1], [3, 3]])]:
+        for values, expected in [
+            (["a", "b", "c"], ["a", "c"]),
+            ((1, 2, 3), (1, 3)),
+            (np.array([1, 2, 3]), [1, 3]),
+            (torch.tensor([[1, 1], [2, 2], [3, 3]]), [[1, 1], [3, 3]]),
+        ]:
             out = vo.Pipeline(va.Crop((0, 0, 20, 20)))(image=image(), boxes=boxes, box_labels=values)["box_labels"]
             assert type(out) is type(values)
             assert (out.tolist() if hasattr(out, "tolist") else out) == expected
@@ -228,14 +272,18 @@ class TestBoxes:
 
     def test_of_a_batch_keep_their_shape_with_boxes_valid(self):
         boxes = torch.tensor([[[0.0, 0, 10, 10], [50, 50, 60, 60]], [[5, 5, 30, 30], [0, 0, 80, 60]]])
-        out = vo.Pipeline(va.Crop((0, 0, 20, 20)))(image=torch.zeros(2, 3, H, W), boxes=boxes, box_labels=torch.tensor([[1, 2], [3, 4]]))
+        out = vo.Pipeline(va.Crop((0, 0, 20, 20)))(
+            image=torch.zeros(2, 3, H, W), boxes=boxes, box_labels=torch.tensor([[1, 2], [3, 4]])
+        )
         assert out["boxes"].tolist() == [[[0, 0, 10, 10], [0, 0, 0, 0]], [[5, 5, 20, 20], [0, 0, 20, 20]]]
         assert out["boxes_valid"].tolist() == [[True, False], [True, True]]
         assert out["box_labels"].tolist() == [[1, 2], [3, 4]]
 
     def test_of_a_batch_as_lists_are_dropped(self):
         boxes = [[[0.0, 0, 10, 10], [50, 50, 60, 60]], [], [[0, 0, 80, 60]]]
-        out = vo.Pipeline(va.Crop((0, 0, 20, 20)))(image=torch.zeros(3, 3, H, W), boxes=boxes, box_labels=[["a", "b"], [], ["c"]])
+        out = vo.Pipeline(va.Crop((0, 0, 20, 20)))(
+            image=torch.zeros(3, 3, H, W), boxes=boxes, box_labels=[["a", "b"], [], ["c"]]
+        )
         assert [b.tolist() for b in out["boxes"]] == [[[0, 0, 10, 10]], [], [[0, 0, 20, 20]]]
         assert out["box_labels"] == [["a"], [], ["c"]] and "boxes_valid" not in out
 
@@ -250,7 +298,9 @@ class TestBoxes:
     def test_through_a_deformation_bound_its_outline(self, index):
         pipe = vo.Pipeline(va.Elastic(3.0, 15.0))
         params = pipe.sample((H, W), index=index)
-        out = pipe.apply(params, image=image(), boxes=[[20, 15, 50, 40]], keypoints=np.zeros((0, 2)))["boxes"][0].numpy()
+        out = pipe.apply(params, image=image(), boxes=[[20, 15, 50, 40]], keypoints=np.zeros((0, 2)))["boxes"][
+            0
+        ].numpy()
         dense = pipe.apply(params, image=image(), keypoints=outline([20, 15, 50, 40]))["keypoints"].numpy()
         # Sixteen points follow the outline; between them a field of 15 pixels bends by a fraction of a pixel.
         np.testing.assert_allclose(out, hull(dense), atol=0.25)
@@ -307,7 +357,13 @@ class TestKeypoints:
             np.testing.assert_allclose(centroids(near[None])[0], (px, py), atol=0.05)
 
     @pytest.mark.parametrize("index", range(4))
-    @pytest.mark.parametrize("steps", [lambda: (va.Elastic(4.0, 12.0),), lambda: (va.Perspective(0.5), va.Elastic(5.0, 15.0), va.Rotate(30), va.Elastic(3.0, 9.0))])
+    @pytest.mark.parametrize(
+        "steps",
+        [
+            lambda: (va.Elastic(4.0, 12.0),),
+            lambda: (va.Perspective(0.5), va.Elastic(5.0, 15.0), va.Rotate(30), va.Elastic(3.0, 9.0)),
+        ],
+    )
     def test_are_where_a_strong_deformation_shows_their_place(self, steps, index):
         """The image is its own coordinates; read at a moved point it must give the point back."""
         import scipy.ndimage
@@ -425,10 +481,16 @@ class TestKeypoints:
         out = vo.Pipeline(va.HorizontalFlip())(image=image(), keypoints=np.array([[1, 2, np.nan]]))["keypoints"]
         assert out[0, 2].isnan()
 
-    @pytest.mark.parametrize("empty", [[], np.zeros((0, 2)), np.zeros((0, 3), np.float32), torch.zeros(0, 2)], ids=["list", "two", "three", "tensor"])
+    @pytest.mark.parametrize(
+        "empty",
+        [[], np.zeros((0, 2)), np.zeros((0, 3), np.float32), torch.zeros(0, 2)],
+        ids=["list", "two", "three", "tensor"],
+    )
     def test_empty(self, empty):
         out = vo.Pipeline(*projective(), va.Elastic(1.0))(image=image(), keypoints=empty)
-        assert out["keypoints"].shape == (0, 2 if not hasattr(empty, "shape") else empty.shape[1]) and out["keypoints_valid"].shape == (0,)
+        assert out["keypoints"].shape == (0, 2 if not hasattr(empty, "shape") else empty.shape[1]) and out[
+            "keypoints_valid"
+        ].shape == (0,)
 
     def test_points_alone_under_a_draw(self):
         pipe = vo.Pipeline(*projective())
@@ -469,9 +531,13 @@ class TestMasks:
         out = vo.Pipeline(*projective())(image=image(), mask=mask, index=0)["mask"].numpy()
         assert np.isin(out, np.append(mask, 0)).all() and out.dtype == np.float64
 
-    @pytest.mark.parametrize(("dtype", "fill"), [(np.uint8, 256), (np.uint8, -1), (np.int8, 200), (np.bool_, 2), (np.int64, 0.5)])
+    @pytest.mark.parametrize(
+        ("dtype", "fill"), [(np.uint8, 256), (np.uint8, -1), (np.int8, 200), (np.bool_, 2), (np.int64, 0.5)]
+    )
     def test_a_fill_that_the_dtype_has_not_is_refused(self, dtype, fill):
-        with pytest.raises(ValueError, match=f"fill must be a value of a torch.{np.dtype(dtype).name} mask, got {fill}"):
+        with pytest.raises(
+            ValueError, match=f"fill must be a value of a torch.{np.dtype(dtype).name} mask, got {fill}"
+        ):
             vo.Pipeline(va.Rotate(30), fill={"mask": fill})(image=image(), mask=np.zeros((H, W), dtype))
 
     def test_ids_are_those_of_the_pixels(self):
@@ -503,7 +569,13 @@ class TestMasks:
 
     def test_colours_leave_masks_alone(self):
         ids = np.arange(H * W).reshape(H, W)
-        steps = (va.ColorJitter(0.4, 0.4, 0.4, 0.1), va.GaussianBlur(2.0), va.Normalize(0.5, 0.5), va.GaussianNoise(), va.Erase())
+        steps = (
+            va.ColorJitter(0.4, 0.4, 0.4, 0.1),
+            va.GaussianBlur(2.0),
+            va.Normalize(0.5, 0.5),
+            va.GaussianNoise(),
+            va.Erase(),
+        )
         np.testing.assert_array_equal(vo.Pipeline(*steps)(image=image(), mask=ids)["mask"], ids)
 
 
@@ -548,15 +620,27 @@ class TestIntrinsics:
             out = pipe(image=torch.zeros(3, 3, H, W), intrinsics=given, index=[0, 1, 2])["intrinsics"]
             assert out.shape == (3, 3, 3)
             for k in range(3):
-                torch.testing.assert_close(out[k], pipe(image=image(), intrinsics=torch.from_numpy(self.K), index=k)["intrinsics"])
+                torch.testing.assert_close(
+                    out[k], pipe(image=image(), intrinsics=torch.from_numpy(self.K), index=k)["intrinsics"]
+                )
 
-    @pytest.mark.parametrize(("given", "dtype"), [(K.tolist(), torch.float32), (K, torch.float64), (torch.from_numpy(K).float(), torch.float32), (torch.from_numpy(K), torch.float64)])
+    @pytest.mark.parametrize(
+        ("given", "dtype"),
+        [
+            (K.tolist(), torch.float32),
+            (K, torch.float64),
+            (torch.from_numpy(K).float(), torch.float32),
+            (torch.from_numpy(K), torch.float64),
+        ],
+    )
     def test_forms(self, given, dtype):
         out = vo.Pipeline(va.Crop((5, 6, 50, 50)))(image=image(), intrinsics=given)["intrinsics"]
         assert out.dtype == dtype
         np.testing.assert_allclose(out, self.K - [[0, 0, 5], [0, 0, 6], [0, 0, 0]], atol=1e-5)
 
-    @pytest.mark.parametrize("wrong", [np.eye(4), np.eye(3)[:2], [1, 2, 3], np.full((3, 3), np.nan)], ids=["4x4", "2x3", "flat", "nan"])
+    @pytest.mark.parametrize(
+        "wrong", [np.eye(4), np.eye(3)[:2], [1, 2, 3], np.full((3, 3), np.nan)], ids=["4x4", "2x3", "flat", "nan"]
+    )
     def test_refusals(self, wrong):
         with pytest.raises(ValueError, match="Pipeline: intrinsics must be"):
             vo.Pipeline(va.HorizontalFlip())(image=image(), intrinsics=wrong)
@@ -565,17 +649,29 @@ class TestIntrinsics:
 class TestOtherTargets:
     def test_right_image_moves_and_colours_as_the_image(self):
         pair_ = np.random.default_rng(0).integers(0, 255, (H, W, 3), dtype=np.uint8)
-        pipe = vo.Pipeline(*projective(), va.ColorJitter(0.4, 0.4, 0.4, 0.1), va.GaussianNoise(0.1), va.Erase(), targets={"right_image": "image"})
+        pipe = vo.Pipeline(
+            *projective(),
+            va.ColorJitter(0.4, 0.4, 0.4, 0.1),
+            va.GaussianNoise(0.1),
+            va.Erase(),
+            targets={"right_image": "image"},
+        )
         out = pipe(image=pair_, right_image=pair_, index=3)
         assert torch.equal(out["image"], out["right_image"])
 
     def test_targets_of_every_kind(self):
-        pipe = vo.Pipeline(va.HorizontalFlip(), targets={"m2": "mask", "k2": "keypoints", "K2": "intrinsics", "y2": "label"}, fill={"m2": 3})
+        pipe = vo.Pipeline(
+            va.HorizontalFlip(),
+            targets={"m2": "mask", "k2": "keypoints", "K2": "intrinsics", "y2": "label"},
+            fill={"m2": 3},
+        )
         out = pipe(image=image(), m2=np.arange(H * W).reshape(H, W), k2=[[0, 0]], K2=np.eye(3), y2=5)
         assert out["m2"][0, 0] == W - 1 and out["k2"].tolist() == [[79, 0]] and out["K2"][0, 0] == -1 and out["y2"] == 5
 
     def test_fill_by_target(self):
-        pipe = vo.Pipeline(va.Pad(1), targets={"m2": "mask", "right": "image"}, fill={"image": 0.5, "mask": 7, "m2": 3, "right": 1.0})
+        pipe = vo.Pipeline(
+            va.Pad(1), targets={"m2": "mask", "right": "image"}, fill={"image": 0.5, "mask": 7, "m2": 3, "right": 1.0}
+        )
         z = np.zeros((2, 2), np.uint8)
         out = pipe(image=z, right=z, mask=z, m2=z)
         assert [int(out[k].flatten()[0]) for k in ("image", "right", "mask", "m2")] == [128, 255, 7, 3]
@@ -607,7 +703,12 @@ class TestOtherTargets:
 
 
 class TestInverse:
-    AFFINE = (va.Rotate((-30, 30)), va.Affine(scale=(0.8, 1.2), shear=(-10, 10)), va.HorizontalFlip(p=0.5), va.Resize((90, 70)))
+    AFFINE = (
+        va.Rotate((-30, 30)),
+        va.Affine(scale=(0.8, 1.2), shear=(-10, 10)),
+        va.HorizontalFlip(p=0.5),
+        va.Resize((90, 70)),
+    )
     PERSPECTIVE = (*AFFINE, va.Perspective(0.3))
     ELASTIC = (va.Rotate((-20, 20)), va.Elastic(3.0, 15.0), va.HorizontalFlip())
     CHAINS = pytest.mark.parametrize("steps", [AFFINE, PERSPECTIVE, ELASTIC], ids=["affine", "perspective", "elastic"])
@@ -665,7 +766,9 @@ class TestInverse:
         assert (back == blocks)[inner & (back > 0)].all() and (back[inner] > 0).mean() > 0.4
 
     def test_boxes_of_whole_moves_come_back(self):
-        pipe = vo.Pipeline(va.Crop((10, 5, 70, 55)), va.HorizontalFlip(), va.Resize((100, 30)), va.Rotate90(1), box_format="cxcywh")
+        pipe = vo.Pipeline(
+            va.Crop((10, 5, 70, 55)), va.HorizontalFlip(), va.Resize((100, 30)), va.Rotate90(1), box_format="cxcywh"
+        )
         params = pipe.sample((H, W), index=0)
         boxes = [[40, 30, 20, 10], [50.5, 20.25, 10, 30]]
         back = pipe.inverse(params, boxes=pipe.apply(params, boxes=boxes)["boxes"])["boxes"]
@@ -683,7 +786,9 @@ class TestInverse:
         pipe = vo.Pipeline(*self.PERSPECTIVE)
         params = pipe.sample((H, W), index=4)
         k = torch.from_numpy(TestIntrinsics.K)
-        back = pipe.inverse(params, intrinsics=pipe.apply(params, image=image(), intrinsics=k)["intrinsics"])["intrinsics"]
+        back = pipe.inverse(params, intrinsics=pipe.apply(params, image=image(), intrinsics=k)["intrinsics"])[
+            "intrinsics"
+        ]
         torch.testing.assert_close(back / back[2, 2], k, atol=1e-9, rtol=0)
 
     def test_of_a_batch(self):
@@ -693,7 +798,9 @@ class TestInverse:
         points = torch.tensor([[30.0, 20.0], [40.0, 30.0]]).expand(3, 2, 2)
         back = pipe.inverse(params, image=logits, keypoints=points, mask=logits.argmax(1))
         for k in range(3):
-            one = pipe.inverse(pipe.sample((H, W), index=4 + k), image=logits[k], keypoints=points[k], mask=logits.argmax(1)[k])
+            one = pipe.inverse(
+                pipe.sample((H, W), index=4 + k), image=logits[k], keypoints=points[k], mask=logits.argmax(1)[k]
+            )
             for name in one:
                 torch.testing.assert_close(back[name][k], one[name], atol=1e-5, rtol=0)
 
@@ -701,15 +808,21 @@ class TestInverse:
         pipe = vo.Pipeline(va.RandomResizedCrop((32, 32)), va.HorizontalFlip(p=0.5))
         sizes = [(40, 60), (70, 30)]
         params = pipe.sample(sizes, index=[4, 5])
-        back = pipe.inverse(params, image=torch.rand(2, 1, 32, 32), keypoints=torch.tensor([[[3.0, 4.0]], [[3.0, 4.0]]]))
+        back = pipe.inverse(
+            params, image=torch.rand(2, 1, 32, 32), keypoints=torch.tensor([[[3.0, 4.0]], [[3.0, 4.0]]])
+        )
         assert [tuple(t.shape) for t in back["image"]] == [(1, 40, 60), (1, 70, 30)]
         for k, size in enumerate(sizes):
             one = pipe.sample(size, index=4 + k)
-            np.testing.assert_allclose(back["keypoints"][k], project(np.linalg.inv(pipe.matrix(one)), [[3, 4]]), atol=1e-4)
+            np.testing.assert_allclose(
+                back["keypoints"][k], project(np.linalg.inv(pipe.matrix(one)), [[3, 4]]), atol=1e-4
+            )
 
     def test_what_the_augmented_image_does_not_show_is_fill(self):
         pipe = vo.Pipeline(va.Crop((10, 10, 30, 30)), fill={"image": 0.5, "mask": 9})
-        back = pipe.inverse(pipe.sample((H, W), index=0), image=torch.ones(1, 20, 20), mask=torch.ones(20, 20, dtype=torch.uint8))
+        back = pipe.inverse(
+            pipe.sample((H, W), index=0), image=torch.ones(1, 20, 20), mask=torch.ones(20, 20, dtype=torch.uint8)
+        )
         expected = np.zeros((H, W), bool)
         expected[10:30, 10:30] = True
         np.testing.assert_array_equal(back["image"][0], np.where(expected, 1, 0.5).astype(np.float32))
@@ -717,14 +830,18 @@ class TestInverse:
 
     def test_of_another_size_is_refused(self):
         pipe = vo.Pipeline(va.Resize((20, 30)))
-        with pytest.raises(ValueError, match=r"inverse: image must be of the augmented size \(20, 30\), got \(10, 15\)"):
+        with pytest.raises(
+            ValueError, match=r"inverse: image must be of the augmented size \(20, 30\), got \(10, 15\)"
+        ):
             pipe.inverse(pipe.sample((H, W), index=0), image=torch.ones(1, 10, 15))
 
 
 class TestParams:
     def test_of_another_pipeline_are_refused(self):
         params = vo.Pipeline(va.Rotate()).sample((H, W), index=0)
-        with pytest.raises(ValueError, match=r"apply: params must be drawn by this pipeline \(HorizontalFlip\), got Rotate"):
+        with pytest.raises(
+            ValueError, match=r"apply: params must be drawn by this pipeline \(HorizontalFlip\), got Rotate"
+        ):
             vo.Pipeline(va.HorizontalFlip()).apply(params, image())
         with pytest.raises(ValueError, match="apply: params must be what pipe.sample returned"):
             vo.Pipeline(va.HorizontalFlip()).apply({"steps": []}, image())

@@ -81,9 +81,15 @@ class TestMixUp:
         x = images.double().numpy()
         expected = share * x + (1 - share) * x[partner]
         assert out["image"].dtype == dtype
-        tolerance = {torch.float64: 1e-7, torch.float32: 1e-6, torch.float16: 1e-3, torch.uint8: 0.501}[dtype]  # the share is float32
+        tolerance = {torch.float64: 1e-7, torch.float32: 1e-6, torch.float16: 1e-3, torch.uint8: 0.501}[
+            dtype
+        ]  # the share is float32
         np.testing.assert_allclose(out["image"].double(), expected, atol=tolerance)
-        np.testing.assert_allclose(out["label"], share[:, :, 0, 0] * one_hot(labels) + (1 - share[:, :, 0, 0]) * one_hot(labels)[partner], atol=1e-6)
+        np.testing.assert_allclose(
+            out["label"],
+            share[:, :, 0, 0] * one_hot(labels) + (1 - share[:, :, 0, 0]) * one_hot(labels)[partner],
+            atol=1e-6,
+        )
 
     def test_labels_that_are_soft_already(self):
         images, _labels = batch()
@@ -92,7 +98,9 @@ class TestMixUp:
         params, v = drawn(pipe)
         out = pipe.apply(params, image=images, label=soft)["label"]
         share = v["share"][:, None]
-        np.testing.assert_allclose(out, share * soft.numpy() + (1 - share) * soft.numpy()[v["partner"].astype(int)], atol=1e-6)
+        np.testing.assert_allclose(
+            out, share * soft.numpy() + (1 - share) * soft.numpy()[v["partner"].astype(int)], atol=1e-6
+        )
         torch.testing.assert_close(out.sum(1), torch.ones(B))
 
     def test_gates_leave_image_and_label_together(self):
@@ -110,8 +118,13 @@ class TestMixUp:
         pipe = vo.Pipeline(va.HorizontalFlip(p=0.5), va.MixUp(1.0), va.Invert())
         params = pipe.sample([(H, W)] * B, index=range(B))
         flipped = vo.Pipeline(va.HorizontalFlip(p=0.5))(images, index=range(B)).numpy()
-        share, partner = np.array(params["steps"][1]["share"])[:, None, None, None], np.array(params["steps"][1]["partner"], int)
-        np.testing.assert_allclose(pipe.apply(params, images), 1 - (share * flipped + (1 - share) * flipped[partner]), atol=1e-6)
+        share, partner = (
+            np.array(params["steps"][1]["share"])[:, None, None, None],
+            np.array(params["steps"][1]["partner"], int),
+        )
+        np.testing.assert_allclose(
+            pipe.apply(params, images), 1 - (share * flipped + (1 - share) * flipped[partner]), atol=1e-6
+        )
 
     def test_gradient_reaches_both(self):
         images, _ = batch()
@@ -147,7 +160,9 @@ class TestCutMix:
             mask[y0:y1, x0:x1] = partner
             assert torch.equal(out["image"][k], expected) and torch.equal(out["mask"][k], mask)
             own = (mask == k).double().mean().item()
-            np.testing.assert_allclose(out["label"][k], own * one_hot(labels)[k] + (1 - own) * one_hot(labels)[partner], atol=1e-6)
+            np.testing.assert_allclose(
+                out["label"][k], own * one_hot(labels)[k] + (1 - own) * one_hot(labels)[partner], atol=1e-6
+            )
 
     @pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16, torch.int32, torch.uint64, torch.bool], ids=str)
     def test_masks_of_every_integer_dtype(self, dtype):
@@ -177,21 +192,31 @@ class TestLabels:
     def test_sum_to_one(self, step):
         images, labels = batch()
         for index in range(3):
-            out = vo.Pipeline(step(0.7, num_classes=K))(image=images, label=labels, index=range(index * B, index * B + B))["label"]
+            out = vo.Pipeline(step(0.7, num_classes=K))(
+                image=images, label=labels, index=range(index * B, index * B + B)
+            )["label"]
             assert out.shape == (B, K) and (out >= 0).all()
             torch.testing.assert_close(out.sum(1), torch.ones(B))
 
     def test_mix_after_mix(self):
         images, labels = batch()
-        out = vo.Pipeline(va.MixUp(1.0, num_classes=K), va.CutMix(1.0))(image=images, label=labels, index=range(B))["label"]
+        out = vo.Pipeline(va.MixUp(1.0, num_classes=K), va.CutMix(1.0))(image=images, label=labels, index=range(B))[
+            "label"
+        ]
         torch.testing.assert_close(out.sum(1), torch.ones(B))
 
     def test_one_of_the_two(self):
         images, labels = batch()
-        out = vo.Pipeline(va.OneOf(va.MixUp(1.0, num_classes=K), va.CutMix(1.0, num_classes=K)))(image=images, label=labels, index=range(B))["label"]
+        out = vo.Pipeline(va.OneOf(va.MixUp(1.0, num_classes=K), va.CutMix(1.0, num_classes=K)))(
+            image=images, label=labels, index=range(B)
+        )["label"]
         torch.testing.assert_close(out.sum(1), torch.ones(B))
 
-    @pytest.mark.parametrize("form", [lambda y: y, lambda y: y.numpy(), lambda y: y.tolist(), lambda y: y.to(torch.uint8)], ids=["tensor", "numpy", "list", "uint8"])
+    @pytest.mark.parametrize(
+        "form",
+        [lambda y: y, lambda y: y.numpy(), lambda y: y.tolist(), lambda y: y.to(torch.uint8)],
+        ids=["tensor", "numpy", "list", "uint8"],
+    )
     def test_forms(self, form):
         images, labels = batch()
         out = vo.Pipeline(va.MixUp(1.0, num_classes=K))(image=images, label=form(labels), index=range(B))["label"]
@@ -205,15 +230,35 @@ class TestRefusals:
             (lambda: va.MixUp(0), {}, "MixUp: alpha must be above 0"),
             (lambda: va.CutMix(-1), {}, "CutMix: alpha must be above 0"),
             (lambda: va.MixUp(num_classes=0), {}, "MixUp: num_classes must be a positive int"),
-            (lambda: va.MixUp(), {"label": torch.arange(B) % K}, "MixUp: num_classes must be given where labels are integers"),
-            (lambda: va.MixUp(num_classes=3), {"label": torch.arange(B) % K}, r"MixUp: label must be \(b,\) integers under 3"),
+            (
+                lambda: va.MixUp(),
+                {"label": torch.arange(B) % K},
+                "MixUp: num_classes must be given where labels are integers",
+            ),
+            (
+                lambda: va.MixUp(num_classes=3),
+                {"label": torch.arange(B) % K},
+                r"MixUp: label must be \(b,\) integers under 3",
+            ),
             (lambda: va.MixUp(num_classes=K), {"label": torch.arange(B) - 1}, "MixUp: label must be"),
             (lambda: va.MixUp(), {"label": torch.rand(B)}, "MixUp: label must be integers .* or soft labels"),
             (lambda: va.MixUp(), {"label": ["a"] * B}, "MixUp: label must be|label"),
             (lambda: va.MixUp(), {"mask": torch.zeros(B, H, W)}, "MixUp: targets must be without masks"),
-            (lambda: va.MixUp(), {"boxes": torch.zeros(B, 1, 4)}, "MixUp: targets must be images, masks and labels, got boxes"),
-            (lambda: va.CutMix(), {"keypoints": torch.zeros(B, 1, 2)}, "CutMix: targets must be images, masks and labels, got keypoints"),
-            (lambda: va.CutMix(), {"intrinsics": torch.eye(3)}, "CutMix: targets must be images, masks and labels, got intrinsics"),
+            (
+                lambda: va.MixUp(),
+                {"boxes": torch.zeros(B, 1, 4)},
+                "MixUp: targets must be images, masks and labels, got boxes",
+            ),
+            (
+                lambda: va.CutMix(),
+                {"keypoints": torch.zeros(B, 1, 2)},
+                "CutMix: targets must be images, masks and labels, got keypoints",
+            ),
+            (
+                lambda: va.CutMix(),
+                {"intrinsics": torch.eye(3)},
+                "CutMix: targets must be images, masks and labels, got intrinsics",
+            ),
         ],
         ids=range(12),
     )

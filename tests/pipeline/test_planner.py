@@ -50,9 +50,18 @@ def reference(image, moves, size, fill=0.0, nearest=False):
         colour = np.where(np.isnan(colour) & left, fill if own is None else own, colour)
     x, y = at[0], at[1]
     if nearest:
-        rows, columns = (np.clip(np.floor(p + 0.5 + 1e-6), 0, n - 1).astype(int) for p, n in ((y, image.shape[0]), (x, image.shape[1])))
+        rows, columns = (
+            np.clip(np.floor(p + 0.5 + 1e-6), 0, n - 1).astype(int)
+            for p, n in ((y, image.shape[0]), (x, image.shape[1]))
+        )
         return np.where(np.isnan(colour), image[rows, columns], np.nan_to_num(colour).astype(image.dtype))
-    sampled = np.stack([scipy.ndimage.map_coordinates(image[..., c].astype(float), [y, x], order=1, mode="nearest") for c in range(image.shape[2])], -1)
+    sampled = np.stack(
+        [
+            scipy.ndimage.map_coordinates(image[..., c].astype(float), [y, x], order=1, mode="nearest")
+            for c in range(image.shape[2])
+        ],
+        -1,
+    )
     return np.where(np.isnan(colour)[..., None], sampled, colour[..., None])
 
 
@@ -136,7 +145,12 @@ class TestPasses:
         assert passes(*steps) == expected
 
     def test_unfused_has_a_pass_a_step(self):
-        assert passes(va.Rotate(), va.Rotate(), va.Invert(), va.Gamma(), fuse=False) == ["warp (1 step)", "warp (1 step)", "Invert", "Gamma"]
+        assert passes(va.Rotate(), va.Rotate(), va.Invert(), va.Gamma(), fuse=False) == [
+            "warp (1 step)",
+            "warp (1 step)",
+            "Invert",
+            "Gamma",
+        ]
 
     def test_labels_line_counts_motions(self):
         assert vo.Pipeline(va.Invert()).explain().count("labels") == 0
@@ -175,7 +189,9 @@ class TestDomains:
         image = np.ones((40, 40, 1), np.float32)
         out = run(vo.Pipeline(va.Crop((10, 10, 30, 30)), va.Rotate(45)), image)
         assert out[0, 0] == 0 and out[10, 10] == 1
-        np.testing.assert_array_equal(out, run(vo.Pipeline(va.Crop((10, 10, 30, 30)), va.Rasterize(), va.Rotate(45)), image))
+        np.testing.assert_array_equal(
+            out, run(vo.Pipeline(va.Crop((10, 10, 30, 30)), va.Rasterize(), va.Rotate(45)), image)
+        )
 
     def test_crop_then_pad_is_numpys(self):
         image = photo()
@@ -230,7 +246,12 @@ class TestDomains:
     def test_the_same_rule_unfused(self, index):
         """One step at a time on an image without detail: interpolation differs, which pixel is whose fill does not."""
         image = smooth_image((H * 3, W * 3)).permute(1, 2, 0).numpy()
-        steps = (va.Crop((8, 9, 80, 64)), va.Rotate((-90, 90), fill=-FAR), va.Pad(5, fill=FAR), va.Affine((-40, 40), fill=-FAR))
+        steps = (
+            va.Crop((8, 9, 80, 64)),
+            va.Rotate((-90, 90), fill=-FAR),
+            va.Pad(5, fill=FAR),
+            va.Affine((-40, 40), fill=-FAR),
+        )
         one, two = (run(vo.Pipeline(*steps, antialias=False, fuse=f), image, index=index) for f in (True, False))
         for sign in (-1, 1):
             # Which fill a pixel has differs only along an edge, where steps blend: nothing is left of a 3x3 opening.
@@ -260,7 +281,9 @@ class TestRasterize:
 
     def test_labels_do_not_notice(self):
         with_, without = (
-            vo.Pipeline(va.Resize((8, 10)), *between, va.Resize((40, 50)))(image=photo(), mask=np.arange(H * W).reshape(H, W), keypoints=[[3.0, 4.0]])
+            vo.Pipeline(va.Resize((8, 10)), *between, va.Resize((40, 50)))(
+                image=photo(), mask=np.arange(H * W).reshape(H, W), keypoints=[[3.0, 4.0]]
+            )
             for between in ((va.Rasterize(),), ())
         )
         assert torch.equal(with_["mask"], without["mask"]) and torch.equal(with_["keypoints"], without["keypoints"])
@@ -281,7 +304,14 @@ class TestBorders:
 
     def test_kinds_of_borders_in_one_chain(self):
         image, mask = photo(7, 9), np.arange(63).reshape(7, 9)
-        steps = [va.Pad(3, border="reflect"), va.Pad(2, fill=0.5), va.Pad(4, border="circular"), va.HorizontalFlip(), va.Pad(3, border="replicate"), va.Pad(1)]
+        steps = [
+            va.Pad(3, border="reflect"),
+            va.Pad(2, fill=0.5),
+            va.Pad(4, border="circular"),
+            va.HorizontalFlip(),
+            va.Pad(3, border="replicate"),
+            va.Pad(1),
+        ]
         out = vo.Pipeline(*steps, fill={"mask": 99})(image=image, mask=mask)
         for n, mode in ((3, "reflect"), (2, "constant"), (4, "wrap"), (None, "flip"), (3, "edge"), (1, "constant")):
             if mode == "flip":
@@ -317,7 +347,9 @@ class TestFusedAgainstSteps:
         image = torch.rand(3, H, W, generator=torch.Generator().manual_seed(0))
         image = (image * 255).to(dtype) if dtype == torch.uint8 else image.to(dtype)
         mask = torch.arange(H * W).reshape(H, W)
-        one, two = (vo.Pipeline(*steps, fuse=f, fill={"image": 0.5, "mask": -1})(image=image, mask=mask) for f in (True, False))
+        one, two = (
+            vo.Pipeline(*steps, fuse=f, fill={"image": 0.5, "mask": -1})(image=image, mask=mask) for f in (True, False)
+        )
         assert torch.equal(one["image"], two["image"]) and torch.equal(one["mask"], two["mask"])
 
     @pytest.mark.parametrize("index", range(8))
@@ -330,9 +362,21 @@ class TestFusedAgainstSteps:
     def test_resampling_chains(self, index):
         """2/255 on an image without detail under 3 pixels, away from fill; labels within 1e-3 of a pixel."""
         image = smooth_image((90, 120)).permute(1, 2, 0).numpy()
-        steps = (va.RandomResizedCrop((80, 90), (0.5, 1)), va.Rotate((-30, 30)), va.Perspective(0.2), va.HorizontalFlip(p=0.5), va.Affine((-10, 10), (-5, 5), (0.9, 1.1)))
+        steps = (
+            va.RandomResizedCrop((80, 90), (0.5, 1)),
+            va.Rotate((-30, 30)),
+            va.Perspective(0.2),
+            va.HorizontalFlip(p=0.5),
+            va.Affine((-10, 10), (-5, 5), (0.9, 1.1)),
+        )
         one, two = (
-            vo.Pipeline(*steps, antialias=False, fuse=f, fill=FAR)(image=image, mask=np.arange(90 * 120).reshape(90, 120), keypoints=[[60.0, 45.0], [30.0, 20.0]], boxes=[[40, 30, 70, 60]], index=index)
+            vo.Pipeline(*steps, antialias=False, fuse=f, fill=FAR)(
+                image=image,
+                mask=np.arange(90 * 120).reshape(90, 120),
+                keypoints=[[60.0, 45.0], [30.0, 20.0]],
+                boxes=[[40, 30, 70, 60]],
+                index=index,
+            )
             for f in (True, False)
         )
         assert_close_inside(*(r["image"].permute(1, 2, 0).numpy() for r in (one, two)))
@@ -343,7 +387,9 @@ class TestFusedAgainstSteps:
     def test_through_a_deformation(self):
         image = smooth_image((90, 120)).permute(1, 2, 0).numpy()
         steps = (va.Rotate(10), va.Elastic(3.0, 20.0), va.Affine(translate=3, scale=1.1), va.Elastic(2.0, 15.0))
-        assert_close_inside(*(run(vo.Pipeline(*steps, antialias=False, fuse=f, fill=FAR), image) for f in (True, False)))
+        assert_close_inside(
+            *(run(vo.Pipeline(*steps, antialias=False, fuse=f, fill=FAR), image) for f in (True, False))
+        )
 
     def test_fusing_keeps_detail(self):
         """Nearer to the one resampling in double precision than five are."""
@@ -352,7 +398,9 @@ class TestFusedAgainstSteps:
         pipe = vo.Pipeline(*steps, antialias=False)
         _, moves, size = moves_of(pipe, (64, 64))
         expected = reference(image, moves, size)
-        fused, unfused = (np.abs(run(vo.Pipeline(*steps, antialias=False, fuse=f), image) - expected).mean() for f in (True, False))
+        fused, unfused = (
+            np.abs(run(vo.Pipeline(*steps, antialias=False, fuse=f), image) - expected).mean() for f in (True, False)
+        )
         assert fused < 1e-6 < 0.05 < unfused
 
 
@@ -378,7 +426,11 @@ class TestOrder:
     def test_uint8_stays_float_between_colours(self):
         """Dividing by 50 and multiplying again would lose all but six levels of 8-bit colours."""
         levels = np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
-        for steps in ((va.Brightness(0.02), va.Brightness(50.0)), (va.Brightness(0.02), va.GaussianBlur(0.0), va.Brightness(50.0)), (va.Brightness(0.02), va.HorizontalFlip(), va.Brightness(50.0), va.HorizontalFlip())):
+        for steps in (
+            (va.Brightness(0.02), va.Brightness(50.0)),
+            (va.Brightness(0.02), va.GaussianBlur(0.0), va.Brightness(50.0)),
+            (va.Brightness(0.02), va.HorizontalFlip(), va.Brightness(50.0), va.HorizontalFlip()),
+        ):
             for fuse in (True, False):
                 np.testing.assert_array_equal(vo.Pipeline(*steps, fuse=fuse)(levels)[0], levels[..., 0])
 
@@ -399,7 +451,18 @@ class TestOrder:
         mean = (x @ [0.299, 0.587, 0.114]).mean()
         x = np.clip(1.7 * x - 0.7 * mean, 0, 1)
         for fuse in (True, False):
-            out = run(vo.Pipeline(*before, va.Brightness(1.4), va.Gamma(1.5), va.Contrast(0.6), va.Invert(), va.Contrast(1.7), fuse=fuse), image)
+            out = run(
+                vo.Pipeline(
+                    *before,
+                    va.Brightness(1.4),
+                    va.Gamma(1.5),
+                    va.Contrast(0.6),
+                    va.Invert(),
+                    va.Contrast(1.7),
+                    fuse=fuse,
+                ),
+                image,
+            )
             np.testing.assert_allclose(out, x, atol=2e-6)  # a float64 image, parameters in float32
 
     def test_a_statistic_in_uint8_and_across_a_batch_of_gates(self):
@@ -407,7 +470,11 @@ class TestOrder:
         pipe = vo.Pipeline(va.RandomResizedCrop((H, W)), va.Contrast(0.5, p=0.5), va.Brightness(1.2))
         active = pipe.sample([(H, W)] * 8, index=range(8))["steps"][1]["active"]
         assert 0 < sum(active) < 8
-        plain = vo.Pipeline(va.RandomResizedCrop((H, W)))(images.astype(np.float64) / 255, index=range(8)).permute(0, 2, 3, 1).numpy()
+        plain = (
+            vo.Pipeline(va.RandomResizedCrop((H, W)))(images.astype(np.float64) / 255, index=range(8))
+            .permute(0, 2, 3, 1)
+            .numpy()
+        )
         mean = (plain @ [0.299, 0.587, 0.114]).mean((1, 2))[:, None, None, None]
         expected = np.where(np.array(active)[:, None, None, None], np.clip(0.5 * plain + 0.5 * mean, 0, 1), plain)
         out = pipe(images, index=range(8)).permute(0, 2, 3, 1).numpy()
@@ -483,7 +550,14 @@ class TestGates:
 
     def test_nested(self):
         """One of (a, all of (b, one of (c, some of (d, e)))): counts by the product of the probabilities."""
-        a = self.active(va.OneOf(va.Rotate(), va.Sequential(va.Invert(), va.OneOf(va.Gamma(), va.SomeOf(va.HorizontalFlip(), va.VerticalFlip(), n=1)))))
+        a = self.active(
+            va.OneOf(
+                va.Rotate(),
+                va.Sequential(
+                    va.Invert(), va.OneOf(va.Gamma(), va.SomeOf(va.HorizontalFlip(), va.VerticalFlip(), n=1))
+                ),
+            )
+        )
         assert (a[0] ^ a[1]).all() and (a[1] == (a[2] | a[3] | a[4])).all() and (a[2:].sum(0) <= 1).all()
         for count, p in zip(a.sum(1), (1 / 2, 1 / 2, 1 / 4, 1 / 8, 1 / 8), strict=True):
             assert scipy.stats.binomtest(int(count), self.N, p).pvalue > 1e-3
@@ -492,14 +566,24 @@ class TestGates:
         """Every sample of a batch is what its active steps alone make of it."""
         n = 24
         images = np.stack([photo(12, 12, seed=i) for i in range(n)])
-        make = lambda: (va.OneOf(va.HorizontalFlip(), va.Invert(), va.GaussianBlur(1.0), va.Sequential(va.Rotate90(1), va.Gamma(2.0))), va.Contrast(0.5, p=0.5))  # noqa: E731
-        pipe = vo.Pipeline(*make())
+        several = va.Sequential(va.Rotate90(1), va.Gamma(2.0))
+        one_of = va.OneOf(va.HorizontalFlip(), va.Invert(), va.GaussianBlur(1.0), several)
+        pipe = vo.Pipeline(one_of, va.Contrast(0.5, p=0.5))
         active = [np.broadcast_to(s["active"], n) for s in pipe.sample([(12, 12)] * n, index=range(n))["steps"]]
-        leaves = (va.HorizontalFlip(), va.Rotate90(1), va.Invert(), va.Gamma(2.0), va.GaussianBlur(1.0), va.Contrast(0.5))
+        leaves = (
+            va.HorizontalFlip(),
+            va.Rotate90(1),
+            va.Invert(),
+            va.Gamma(2.0),
+            va.GaussianBlur(1.0),
+            va.Contrast(0.5),
+        )
         order = (0, 3, 1, 4, 2, 5)  # of the leaves among the steps
         out = pipe(images, index=range(n)).permute(0, 2, 3, 1).numpy()
         for k in range(n):
-            expected = run(vo.Pipeline(*(leaf for leaf, i in zip(leaves, order, strict=True) if active[i][k])), images[k])
+            expected = run(
+                vo.Pipeline(*(leaf for leaf, i in zip(leaves, order, strict=True) if active[i][k])), images[k]
+            )
             np.testing.assert_allclose(out[k], expected, atol=1e-6)
 
     def test_a_step_that_no_sample_drew_is_not_run(self):
@@ -509,7 +593,9 @@ class TestGates:
 
         image = photo()
         np.testing.assert_array_equal(run(vo.Pipeline(Explodes(p=0.0)), image), image)
-        np.testing.assert_array_equal(run(vo.Pipeline(va.OneOf(Explodes(), va.HorizontalFlip(), weights=(0, 1))), image), image[:, ::-1])
+        np.testing.assert_array_equal(
+            run(vo.Pipeline(va.OneOf(Explodes(), va.HorizontalFlip(), weights=(0, 1))), image), image[:, ::-1]
+        )
 
     def test_a_step_runs_on_the_samples_that_drew_it_only(self):
         seen = []
@@ -559,7 +645,11 @@ class TestAutocast:
     def test_changes_nothing(self, steps, grad):
         pipe = vo.Pipeline(*steps())
         image = torch.rand(2, 3, 60, 80, generator=torch.Generator().manual_seed(0)).requires_grad_(grad)
-        targets = {"image": image, "keypoints": torch.tensor([[[3.0, 4.0]]]).expand(2, 1, 2), "boxes": torch.tensor([[[3.0, 4.0, 50, 40]]]).expand(2, 1, 4)}
+        targets = {
+            "image": image,
+            "keypoints": torch.tensor([[[3.0, 4.0]]]).expand(2, 1, 2),
+            "boxes": torch.tensor([[[3.0, 4.0, 50, 40]]]).expand(2, 1, 4),
+        }
         plain = pipe(**targets, index=[1, 2])
         params = pipe.sample([(60, 80)] * 2, index=[1, 2])
         back = pipe.inverse(params, keypoints=plain["keypoints"], image=plain["image"])

@@ -12,7 +12,12 @@ from visionops.kernels import native
 
 
 def STEPS():
-    return ((va.Rotate((-30, 30)), va.Brightness((0.5, 1.5), p=0.7), va.GaussianBlur((0.1, 2.0)), va.HorizontalFlip(p=0.5)))
+    return (
+        va.Rotate((-30, 30)),
+        va.Brightness((0.5, 1.5), p=0.7),
+        va.GaussianBlur((0.1, 2.0)),
+        va.HorizontalFlip(p=0.5),
+    )
 
 
 def words(seed, epoch, index, view, step, n):
@@ -51,7 +56,9 @@ class TestPhilox:
 
     @pytest.mark.parametrize("lag", [1, 2, 64])
     def test_neighbouring_indices_are_not_correlated(self, lag):
-        values = np.array(vo.Pipeline(va.Rotate((0.0, 1.0))).sample([(4, 4)] * 8000, index=range(8000))["steps"][0]["degrees"])
+        values = np.array(
+            vo.Pipeline(va.Rotate((0.0, 1.0))).sample([(4, 4)] * 8000, index=range(8000))["steps"][0]["degrees"]
+        )
         # 3.5 deviations of a correlation of 8000 independent pairs.
         assert abs(np.corrcoef(values[:-lag], values[lag:])[0, 1]) < 3.5 / np.sqrt(8000)
 
@@ -73,7 +80,9 @@ class TestWhatMatters:
         assert one != two
 
     def test_seed(self):
-        one, two = (vo.Pipeline(va.Rotate((-30, 30)), seed=s).sample((8, 8), index=5)["steps"][0]["degrees"] for s in (0, 1))
+        one, two = (
+            vo.Pipeline(va.Rotate((-30, 30)), seed=s).sample((8, 8), index=5)["steps"][0]["degrees"] for s in (0, 1)
+        )
         assert one != two
 
     def test_step(self):
@@ -82,14 +91,23 @@ class TestWhatMatters:
 
     def test_no_two_coordinates_stand_for_each_other(self):
         pipe = vo.Pipeline(va.Rotate((0.0, 1.0)))
-        seen = {pipe.sample((4, 4), index=i, epoch=e, view=v)["steps"][0]["degrees"] for i in range(4) for e in range(4) for v in range(4)}
+        seen = {
+            pipe.sample((4, 4), index=i, epoch=e, view=v)["steps"][0]["degrees"]
+            for i in range(4)
+            for e in range(4)
+            for v in range(4)
+        }
         assert len(seen) == 64
 
     def test_set_epoch_is_the_default_epoch(self):
         pipe = vo.Pipeline(va.Rotate((-30, 30)))
         pipe.set_epoch(3)
         assert pipe.epoch == 3
-        assert pipe.sample((8, 8), index=5) == pipe.sample((8, 8), index=5, epoch=3) != pipe.sample((8, 8), index=5, epoch=0)
+        assert (
+            pipe.sample((8, 8), index=5)
+            == pipe.sample((8, 8), index=5, epoch=3)
+            != pipe.sample((8, 8), index=5, epoch=0)
+        )
 
 
 class TestWhatDoesNotMatter:
@@ -109,7 +127,9 @@ class TestWhatDoesNotMatter:
         tensor = torch.from_numpy(image).permute(2, 0, 1)
         reference = pipe(tensor.double() / 255, index=7)
         for form in (tensor.float() / 255, tensor.half() / 255):
-            torch.testing.assert_close(pipe(form, index=7).double(), reference, atol=5e-3, rtol=0)  # half's own rounding
+            torch.testing.assert_close(
+                pipe(form, index=7).double(), reference, atol=5e-3, rtol=0
+            )  # half's own rounding
         for form in (image, tensor, tensor[None]):
             index = [7] if getattr(form, "ndim", 3) == 4 else 7
             out = pipe(form, index=index).reshape(3, 8, 8).double() / 255
@@ -138,7 +158,9 @@ class TestWhatDoesNotMatter:
     def test_what_a_closed_gate_hides(self):
         """A step that does not run still takes its draws, so that nothing after it changes."""
         closed, opened = (
-            vo.Pipeline(va.OneOf(va.Perspective(), va.Invert(), weights=w), va.Rotate()).sample((8, 8), index=2)["steps"][-1]
+            vo.Pipeline(va.OneOf(va.Perspective(), va.Invert(), weights=w), va.Rotate()).sample((8, 8), index=2)[
+                "steps"
+            ][-1]
             for w in ((1, 0), (0, 1))
         )
         assert closed == opened
@@ -179,7 +201,9 @@ class TestWorkers:
         pipe = vo.Pipeline(va.Rotate((-30, 30)))
         expected = [pipe.sample((8, 8), index=i)["steps"][0]["degrees"] for i in range(12)]
         for workers in (0, 2):
-            loader = DataLoader(Angles(pipe), batch_size=batch, num_workers=workers, multiprocessing_context="fork" if workers else None)
+            loader = DataLoader(
+                Angles(pipe), batch_size=batch, num_workers=workers, multiprocessing_context="fork" if workers else None
+            )
             assert torch.cat(list(loader)).tolist() == expected
 
 

@@ -13,7 +13,11 @@ import visionops.augment as va
 from visionops.kernels.pixel import Instruction, Op
 from visionops.pipeline.steps import STEPS, Color
 
-READERS = {"yaml": (vo.Pipeline.to_yaml, vo.Pipeline.from_yaml), "json": (vo.Pipeline.to_json, vo.Pipeline.from_json), "dict": (vo.Pipeline.to_dict, vo.Pipeline.from_dict)}
+READERS = {
+    "yaml": (vo.Pipeline.to_yaml, vo.Pipeline.from_yaml),
+    "json": (vo.Pipeline.to_json, vo.Pipeline.from_json),
+    "dict": (vo.Pipeline.to_dict, vo.Pipeline.from_dict),
+}
 
 
 def photo():
@@ -67,7 +71,9 @@ class TestRoundTrip:
             assert json.loads(json.dumps(data)) == yaml.safe_load(yaml.safe_dump(data)) == data
 
     def test_is_short_and_readable(self):
-        pipe = vo.Pipeline(va.RandomResizedCrop((224, 224)), va.HorizontalFlip(p=0.5), va.Affine(rotate=(-30, 30)), va.ToFloat())
+        pipe = vo.Pipeline(
+            va.RandomResizedCrop((224, 224)), va.HorizontalFlip(p=0.5), va.Affine(rotate=(-30, 30)), va.ToFloat()
+        )
         assert yaml.safe_load(pipe.to_yaml()) == {
             "steps": [{"RandomResizedCrop": {"size": [224, 224]}}, {"HorizontalFlip": {"p": 0.5}}, {"Affine": {"rotate": [-30, 30]}}, "ToFloat"]
         }  # fmt: skip
@@ -83,13 +89,23 @@ class TestRoundTrip:
               steps: [Invert, {Gamma: {gamma: 2}}]
               p: 0.5
         """
-        by_hand = vo.Pipeline(va.RandomResizedCrop(16), va.HorizontalFlip(), va.Affine((-30, 30), scale=va.LogUniform(0.8, 1.25)), va.OneOf(va.Invert(), va.Gamma(2), p=0.5), seed=3)
+        by_hand = vo.Pipeline(
+            va.RandomResizedCrop(16),
+            va.HorizontalFlip(),
+            va.Affine((-30, 30), scale=va.LogUniform(0.8, 1.25)),
+            va.OneOf(va.Invert(), va.Gamma(2), p=0.5),
+            seed=3,
+        )
         assert torch.equal(vo.Pipeline.from_yaml(text)(photo(), index=1), by_hand(photo(), index=1))
 
     @pytest.mark.parametrize("form", READERS)
     def test_parameters_stay_parameters_with_their_values(self, form):
         width = nn.Parameter(torch.tensor(12.0))
-        pipe = vo.Pipeline(va.Rotate(va.Symmetric(width)), va.Brightness((0.9, nn.Parameter(torch.tensor(1.1)))), va.Rotate(torch.tensor([1.0, 2.0])))
+        pipe = vo.Pipeline(
+            va.Rotate(va.Symmetric(width)),
+            va.Brightness((0.9, nn.Parameter(torch.tensor(1.1)))),
+            va.Rotate(torch.tensor([1.0, 2.0])),
+        )
         with torch.no_grad():
             width.fill_(17.0)
         write, read = READERS[form]
@@ -167,12 +183,18 @@ class TestRefusals:
             ("steps:\n- Rotate: {degrees: {Parameter: x}}", "Parameter"),
             ("steps:\n- Rotate: 3", r"Rotate: arguments must be a mapping"),
             ("steps:\n- Rotate: [3]", r"Rotate: arguments must be a mapping"),
-            ("steps:\n- {Rotate: {degrees: 3}, Invert: {}}", "Pipeline: a step must be a name, or one name with its arguments"),
+            (
+                "steps:\n- {Rotate: {degrees: 3}, Invert: {}}",
+                "Pipeline: a step must be a name, or one name with its arguments",
+            ),
             ("steps:\n- 3", "Pipeline: a step must be"),
             ("steps:\n- Resize: {}", "Resize: .*'size'"),
             ("steps:\n- Resize: {size: a}", "Resize: size must be"),
             ("steps:\n- Crop: {box: [1, 2]}", "Crop: box must be"),
-            ("steps:\n- OneOf: {steps: [Rotate, Invertt]}", "OneOf: steps must be steps, got 'Invertt'|Did you mean 'Invert'"),
+            (
+                "steps:\n- OneOf: {steps: [Rotate, Invertt]}",
+                "OneOf: steps must be steps, got 'Invertt'|Did you mean 'Invert'",
+            ),
             ("steps:\n- OneOf: {steps: [{Rotat: {}}]}", "Did you mean 'Rotate'"),
             ("steps:\n- OneOf: {}", "OneOf: steps must be at least one step"),
             ("seeds: 3\nsteps: []", "Pipeline: option 'seeds' is unknown. Did you mean 'seed'"),
@@ -215,7 +237,9 @@ class TestRefusals:
             vo.Pipeline.from_yaml(text.format(path=path))
         assert not path.exists()
 
-    @pytest.mark.parametrize("name", ["os.system", "Step", "Pipeline", "Module", "__init__", "visionops.augment.Rotate", "_Window"])
+    @pytest.mark.parametrize(
+        "name", ["os.system", "Step", "Pipeline", "Module", "__init__", "visionops.augment.Rotate", "_Window"]
+    )
     def test_only_steps_are_built(self, name):
         with pytest.raises(ValueError, match="is unknown"):
             vo.Pipeline.from_dict({"steps": [{name: {}}]})

@@ -28,9 +28,8 @@ from .steps import Color, Local, Mix
 Images = Tensor | list[Tensor]
 # So many samples go through all passes before the next: what one pass wrote is still in cache when the next reads it.
 CHUNK = 2
-# Above this a C library takes memory anew from the system for every batch (glibc's adaptive limit), so a batch lies in
-# huge pages there. Bytes.
-HUGE = 2**25
+# Above this a C library often takes memory anew from the system for each batch, so a batch lies in huge pages. Bytes.
+HUGE = 2**23
 
 
 def bind(plan: Plan, drawn: Drawn, members: Sequence[int]) -> list[Bound]:
