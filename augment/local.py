@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor
-
 from visionops.errors import mistake
-from visionops.filters import gaussian_blur
+from visionops.filters import gaussian_kernel1d
 from visionops.pipeline.distributions import bound_values
-from visionops.pipeline.steps import Local, Values
+from visionops.pipeline.numbers import where
+from visionops.pipeline.steps import Filter, Values
 
 
-class GaussianBlur(Local):
+class GaussianBlur(Filter):
     """Blurs the image with a Gaussian.
 
     Args:
@@ -34,8 +33,12 @@ class GaussianBlur(Local):
             raise mistake("GaussianBlur", "border", "'constant', 'reflect', 'replicate' or 'circular'", repr(border))
         self.kernel_size, self.border = kernel_size, border
 
-    def run(self, image: Tensor, values: Values) -> Tensor:
-        return gaussian_blur(image, sigma=values["sigma"], kernel_size=self.kernel_size, border=self.border)  # type: ignore[arg-type]
+    def taps(self, values: Values) -> tuple[Any, Any]:
+        taps = gaussian_kernel1d(values["sigma"], self.kernel_size)
+        return taps, taps
+
+    def idle(self, values: Values, active: Any) -> Values:
+        return {**values, "sigma": where(active, values["sigma"], 0.0)}  # one tap
 
     def describe(self) -> str:
         return "blur"

@@ -10,6 +10,7 @@ import torch
 
 import visionops as vo
 import visionops.augment as va
+from visionops.pipeline.steps import Local
 from visionops.testing import smooth_image
 
 H, W = 24, 30
@@ -588,7 +589,7 @@ class TestGates:
 
     def test_a_step_that_no_sample_drew_is_not_run(self):
         class Explodes(va.GaussianBlur):
-            def run(self, image, values):
+            def taps(self, values):
                 raise AssertionError("it ran")
 
         image = photo()
@@ -600,10 +601,13 @@ class TestGates:
     def test_a_step_runs_on_the_samples_that_drew_it_only(self):
         seen = []
 
-        class Counts(va.GaussianBlur):
+        class Counts(Local):
+            def __init__(self, p=1.0):
+                super().__init__(p=p)
+
             def run(self, image, values):
                 seen.append(len(image))
-                return super().run(image, values)
+                return image
 
         pipe = vo.Pipeline(Counts(p=0.3))
         active = pipe.sample([(12, 12)] * 20, index=range(20))["steps"][0]["active"]

@@ -107,6 +107,24 @@ int64_t parameters_of(Op op, int64_t channels) {
   return -1;
 }
 
+void take_program(Sweep& job, const Array<int32_t, 2>& codes, const Array<int32_t, 1>& starts,
+                  const Array<float, 2>& params, size_t batch, int64_t channels) {
+  require(codes.shape(0) == batch && params.shape(0) == batch, "codes and params must have one row for each sample");
+  require(starts.shape(0) == codes.shape(1), "starts must have one entry for each step");
+  for (size_t i = 0; i < batch * starts.shape(0); ++i) {
+    const Op op = static_cast<Op>(codes.data()[i]);
+    const int64_t needs = parameters_of(op, channels), start = starts.data()[i % starts.shape(0)];
+    require(needs >= 0, "unknown operation");
+    require(start >= 0 && start + needs <= static_cast<int64_t>(params.shape(1)), "params must hold every step's");
+    require(channels == 3 || (op != Op::matrix && op != Op::hue), "MATRIX and HUE need three channels");
+  }
+  job.steps = static_cast<int>(codes.shape(1));
+  job.codes = codes.data();
+  job.starts = starts.data();
+  job.params = params.data();
+  job.params_step = static_cast<int64_t>(params.shape(1));
+}
+
 void sweep_arrays(const Array<int64_t, 2>& sources, int64_t channels, int dtype, const MaybeArray<double, 3>& inverse,
                   const MaybeArray<int64_t, 1>& coordinates, const MaybeArray<double, 4>& planes,
                   const MaybeArray<double, 2>& fills, const MaybeArray<double, 1>& fill, int interpolation, int border,
@@ -122,20 +140,11 @@ void sweep_arrays(const Array<int64_t, 2>& sources, int64_t channels, int dtype,
   check_fills(job.geometry, fills, fill, channels);
   require(dtype >= 0 && dtype <= 1 && out_dtype >= 0 && out_dtype <= 1, "dtypes must be 0 or 1");
   require(interpolation >= 0 && interpolation <= 2 && border >= 0 && border <= 3, "unknown interpolation or border");
-  require(outputs.shape(0) == batch && codes.shape(0) == batch && params.shape(0) == batch,
-          "outputs, codes and params must have one row for each sample");
-  require(starts.shape(0) == codes.shape(1), "starts must have one entry for each step");
-  for (size_t b = 0; b < batch; ++b) {
+  require(outputs.shape(0) == batch, "outputs must have one address for each sample");
+  take_program(job, codes, starts, params, batch, channels);
+  for (size_t b = 0; b < batch; ++b)
     require(resamples || (job.sources[b].height == height && job.sources[b].width == width),
             "sources must have the output's size");
-    for (size_t i = 0; i < starts.shape(0); ++i) {
-      const Op op = static_cast<Op>(codes.data()[b * starts.shape(0) + i]);
-      const int64_t needs = parameters_of(op, channels), start = starts.data()[i];
-      require(needs >= 0, "unknown operation");
-      require(start >= 0 && start + needs <= static_cast<int64_t>(params.shape(1)), "params must hold every step's");
-      require(channels == 3 || (op != Op::matrix && op != Op::hue), "MATRIX and HUE need three channels");
-    }
-  }
   if (levels) {
     require(levels->shape(0) == batch && levels->shape(1) == 2, "levels must be (batch, 2)");
     for (size_t i = 0; i < 2 * batch; ++i)
@@ -149,11 +158,6 @@ void sweep_arrays(const Array<int64_t, 2>& sources, int64_t channels, int dtype,
   job.interpolation = static_cast<Interpolation>(interpolation);
   job.border = static_cast<Border>(border);
   job.levels = resamples ? data_of(levels) : nullptr;
-  job.steps = static_cast<int>(codes.shape(1));
-  job.codes = codes.data();
-  job.starts = starts.data();
-  job.params = params.data();
-  job.params_step = static_cast<int64_t>(params.shape(1));
   job.outputs = outputs.data();
   job.out_dtype = static_cast<Dtype>(out_dtype);
   nb::gil_scoped_release release;
@@ -187,14 +191,16 @@ void gather_arrays(const Array<int64_t, 2>& sources, int64_t channels, int items
 }
 
 void filter_arrays(const Array<int64_t, 2>& sources, int64_t channels, int dtype, const Array<float, 2>& taps_x,
-                   const Array<float, 2>& taps_y, int border, double fill, const Array<int64_t, 1>& outputs,
-                   int threads) {
+                   const Array<float, 2>& taps_y, int border, double fill, const MaybeArray<int32_t, 2>& codes,
+                   const MaybeArray<int32_t, 1>& starts, const MaybeArray<float, 2>& params,
+                   const Array<int64_t, 1>& outputs, int out_dtype, int threads) {
   const size_t batch = sources.shape(0);
   Separable job{};
   job.sources = check_sources(sources, channels, true);
   job.batch = static_cast<int64_t>(batch);
   job.channels = extent(channels);
-  require(dtype >= 0 && dtype <= 1 && border >= 0 && border <= 3, "unknown dtype or border");
+  require(dtype >= 0 && dtype <= 1 && out_dtype >= 0 && out_dtype <= 1 && border >= 0 && border <= 3,
+          "unknown dtype or border");
   require(outputs.shape(0) == batch, "outputs must have one address for each sample");
   require(taps_x.shape(1) % 2 == 1 && taps_y.shape(1) % 2 == 1, "taps must be odd in number");
   job.dtype = static_cast<Dtype>(dtype);
@@ -207,8 +213,20 @@ void filter_arrays(const Array<int64_t, 2>& sources, int64_t channels, int dtype
   job.border = static_cast<Border>(border);
   job.fill = static_cast<float>(fill);
   job.outputs = outputs.data();
+  if (!codes) {
+    require(dtype == out_dtype, "without a program the dtype must stay");
+    nb::gil_scoped_release release;
+    return filter_separable(job, threads);
+  }
+  require(starts && params, "codes must come with starts and params");
+  require(job.dtype == Dtype::float32, "a program must follow a filter of float32");
+  Sweep colours{};
+  take_program(colours, *codes, *starts, *params, batch, channels);
+  colours.channels = job.channels;
+  colours.out_dtype = static_cast<Dtype>(out_dtype);
+  colours.outputs = job.outputs;
   nb::gil_scoped_release release;
-  filter_separable(job, threads);
+  filter_then_sweep(job, colours, threads);
 }
 
 nb::ndarray<nb::numpy, double, nb::ndim<2>> philox_arrays(uint64_t seed, uint64_t epoch, uint64_t view,
@@ -248,7 +266,8 @@ NB_MODULE(_native, m) {
         nb::arg("fill").none(), nb::arg("border"), nb::arg("outputs"), nb::arg("height"), nb::arg("width"),
         nb::arg("threads"));
   m.def("filter_separable", &filter_arrays, nb::arg("sources"), nb::arg("channels"), nb::arg("dtype"),
-        nb::arg("taps_x"), nb::arg("taps_y"), nb::arg("border"), nb::arg("fill"), nb::arg("outputs"),
+        nb::arg("taps_x"), nb::arg("taps_y"), nb::arg("border"), nb::arg("fill"), nb::arg("codes").none(),
+        nb::arg("starts").none(), nb::arg("params").none(), nb::arg("outputs"), nb::arg("out_dtype"),
         nb::arg("threads"));
   m.def("philox_uniform", &philox_arrays, nb::arg("seed"), nb::arg("epoch"), nb::arg("view"), nb::arg("index"),
         nb::arg("counts"));

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import mmap
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -13,23 +11,23 @@ from torch import Tensor
 
 from visionops.errors import mistake
 from visionops.kernels import native
+from visionops.kernels.filter import filter_separable
 from visionops.kernels.pixel import Instruction, Op, pixel
 from visionops.kernels.pixel.op import from_unit, to_unit
 from visionops.kernels.pixel.program import tensors_of
 from visionops.kernels.warp import warp
 
 from . import matrix as mat
+from .memory import empty
 from .motion import Bound, Motion, compose, coordinates, levels, planes, uniform_size
 from .numbers import Size
 from .params import Drawn
 from .plan import Pass, Plan
-from .steps import Color, Local, Mix
+from .steps import Color, Filter, Local, Mix, Values
 
 Images = Tensor | list[Tensor]
 # So many samples go through all passes before the next: what one pass wrote is still in cache when the next reads it.
-CHUNK = 2
-# Above this a C library often takes memory anew from the system for each batch, so a batch lies in huge pages. Bytes.
-HUGE = 2**23
+CHUNK = 4
 
 
 def bind(plan: Plan, drawn: Drawn, members: Sequence[int]) -> list[Bound]:
@@ -94,9 +92,14 @@ def run_passes(
     first = images if isinstance(images, Tensor) else images[0]
     between = torch.float32 if first.dtype == torch.uint8 else first.dtype
     works: list[Work] = []
-    for one in passes:
-        kind = options.dtype if len(works) + 1 == len(passes) else between
-        works.append(_prepare(plan, one, drawn, size, first, kind, options, owned=len(works) > 0))
+    left = list(passes)
+    while left:
+        one = left.pop(0)
+        filters = one.local is not None and isinstance(plan.nodes[one.local].step, Filter)
+        # A sweep after a filter runs in its call, image by image.
+        rider = left.pop(0) if filters and left and left[0].color and not left[0].geometric else None
+        kind = between if left else options.dtype
+        works.append(_prepare(plan, one, drawn, size, first, kind, options, rider, owned=len(works) > 0))
         size = works[-1].size
     if not works:
         batch = as_batch(images)
@@ -108,7 +111,7 @@ def run_passes(
     if make is not None or (in_cache and len(images) > CHUNK):
         both = uniform_size(size)
         assert both is not None
-        out = (make or _empty)((len(images), first.shape[-3], *both), options.dtype)
+        out = (make or empty)((len(images), first.shape[-3], *both), options.dtype)
     if out is None or not in_cache:
         for work in works:
             images = work.run(images, None, out if work is works[-1] else None)
@@ -122,19 +125,6 @@ def run_passes(
     return out
 
 
-def _empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    """Returns an empty tensor; a large one lies in huge pages, where the system has them.
-
-    The first touch of a small page costs a fault of about a microsecond: more, in all, than filling the batch.
-    """
-    count = math.prod(shape)
-    if count * dtype.itemsize < HUGE or not hasattr(mmap, "MADV_HUGEPAGE"):
-        return torch.empty(shape, dtype=dtype)
-    memory = mmap.mmap(-1, count * dtype.itemsize, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    memory.madvise(mmap.MADV_HUGEPAGE)
-    return torch.frombuffer(memory, dtype=dtype, count=count).reshape(shape)
-
-
 def _prepare(
     plan: Plan,
     one: Pass,
@@ -143,6 +133,7 @@ def _prepare(
     like: Tensor,
     dtype: torch.dtype,
     options: Options,
+    rider: Pass | None,
     *,
     owned: bool,
 ) -> Work:
@@ -152,12 +143,18 @@ def _prepare(
         size: of the images it will get.
         like: one of the first pass's images.
         dtype: of the result.
+        rider: the colour pass that runs with it, after a filter.
         owned: whether the images will be ours to write to.
     """
     if one.local is not None:
         step, values, active = plan.nodes[one.local].step, drawn.values[one.local], drawn.active[one.local]
         assert isinstance(step, Local)
-        return _prepare_local(step, values, active, size, dtype)
+        if isinstance(step, Filter) and active is not False:
+            program = [] if rider is None else program_of(plan, drawn, rider.color, like.shape[-3])
+            return _prepare_filter(step, values, active, program, size, dtype)
+        if rider is None:
+            return _prepare_local(step, values, active, size, dtype)
+        one = rider
     program = program_of(plan, drawn, one.color, like.shape[-3])
     if one.geometric:
         motion = compose(bind(plan, drawn, one.geometric), size, like)
@@ -183,6 +180,20 @@ def _prepare_local(step: Local, values: dict[str, Any], active: Any, size: Size,
         return result if out is None else out.copy_(result)
 
     return Work(run, size, tuple(v for v in values.values() if isinstance(v, Tensor)))
+
+
+def _prepare_filter(
+    step: Filter, values: Values, active: Any, program: Sequence[Instruction], size: Size, dtype: torch.dtype
+) -> Work:
+    across, down = step.taps(values if active is True else step.idle(values, active))
+
+    def run(images: Images, rows: slice | None, out: Tensor | None) -> Tensor:
+        row = _cut(across, rows)
+        column = row if down is across else _cut(down, rows)
+        steps = _steps(program, rows)
+        return filter_separable(as_batch(images), row, column, border=step.border, program=steps, dtype=dtype, out=out)
+
+    return Work(run, size, tuple(t for t in (across, down, *tensors_of(program)) if isinstance(t, Tensor)))
 
 
 def _prepare_warp(

@@ -11,6 +11,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from visionops.errors import ArgumentError, closest, mistake
+from visionops.kernels.filter import filter_separable
 from visionops.kernels.pixel import Instruction
 
 from .distributions import Distribution, as_distribution, show, uniforms_like
@@ -187,6 +188,23 @@ class Local(Step):
     def run(self, image: Tensor, values: Values) -> Tensor:
         """Returns the images (b, c, h, w) after the step; every value is a number or an array (b,)."""
         raise NotImplementedError
+
+
+class Filter(Local):
+    """A separable correlation. Colour steps after it run on each image while it is in cache."""
+
+    border: str
+
+    def taps(self, values: Values) -> tuple[Any, Any]:
+        """Returns the taps (b or 1, k) along x and along y."""
+        raise NotImplementedError
+
+    def idle(self, values: Values, active: Any) -> Values:
+        """Returns values with which the samples that do not run the step keep their pixels."""
+        raise NotImplementedError
+
+    def run(self, image: Tensor, values: Values) -> Tensor:
+        return filter_separable(image, *self.taps(values), border=self.border)
 
 
 class Mix(Step):

@@ -8,7 +8,9 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from visionops.kernels import native
-from visionops.kernels.pixel.op import from_unit, to_unit
+from visionops.kernels.pixel import definition as pixel_definition
+from visionops.kernels.pixel.op import encode, from_unit, to_unit
+from visionops.kernels.pixel.program import Program, tensors_of
 
 from . import definition
 
@@ -22,6 +24,9 @@ def filter_separable(
     *,
     border: str = "reflect",
     fill: float = 0.0,
+    program: Program = (),
+    dtype: torch.dtype | None = None,
+    out: Tensor | None = None,
 ) -> Shaped[Tensor, "b c h w"]:
     """Returns images correlated with `taps_x` along rows and `taps_y` along columns.
 
@@ -31,23 +36,37 @@ def filter_separable(
         taps_y: likewise.
         border: "reflect" (without repeating the edge), "replicate", "circular" or "constant".
         fill: what "constant" reads outside, in the units of the image.
+        program: colours after the filter, see `visionops.kernels.pixel.program`; each image runs it while in cache.
+        dtype: of the result; None keeps the image's.
+        out: a contiguous tensor to write into, outside autograd only.
 
-    Gradient: to the image and to the taps. float16 and bfloat16 compute in float32.
+    Gradient: to the image, to the taps and to the program's parameters. float16 and bfloat16 compute in float32.
     """
+    dtype = dtype or image.dtype
     if image.numel() == 0:
-        return image.clone()
-    given = [t for t in (taps_x, taps_y) if isinstance(t, Tensor)]
-    if image.dtype in native.SWEEP_DTYPES and native.may_run(image, *given):
-        out = torch.empty(image.shape, dtype=image.dtype)
+        return image.to(dtype, copy=True) if out is None else out
+    given = [t for t in (taps_x, taps_y) if isinstance(t, Tensor)] + tensors_of(program)
+    plain = not program and dtype == image.dtype
+    if _is_compiled(image.dtype, dtype, plain) and native.may_run(image, *given):
+        if out is None:
+            out = torch.empty(image.shape, dtype=dtype)
         row = native.host(taps_x, np.float32)
         column = row if taps_y is taps_x else native.host(taps_y, np.float32)
+        steps = (None, None, None) if plain else encode(program, image.shape[0])
         native.module.filter_separable(
             native.describe(image), image.shape[1], native.SWEEP_DTYPES[image.dtype],
-            row, column, native.BORDERS[border], fill,
-            native.addresses(out), torch.get_num_threads(),
+            row, column, native.BORDERS[border], fill, *steps,
+            native.addresses(out), native.SWEEP_DTYPES[dtype], torch.get_num_threads(),
         )  # fmt: skip
         return out
     x = to_unit(image)
     unit = 1 / 255 if image.dtype == torch.uint8 else 1.0
     across, down = (torch.as_tensor(t).to(x.device, x.dtype) for t in (taps_x, taps_y))
-    return from_unit(definition.filter_separable(x, across, down, border=border, fill=fill * unit), image.dtype)
+    x = definition.filter_separable(x, across, down, border=border, fill=fill * unit)
+    result = from_unit(pixel_definition.pixel(x, program), dtype)
+    return result if out is None else out.copy_(result)
+
+
+def _is_compiled(source: torch.dtype, target: torch.dtype, plain: bool) -> bool:
+    """Returns whether the kernel reads and writes these: uint8 only where nothing follows the filter."""
+    return source in native.SWEEP_DTYPES and target in native.SWEEP_DTYPES and (plain or source == torch.float32)

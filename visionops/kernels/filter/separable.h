@@ -20,6 +20,10 @@ struct Separable {
 
 void filter_separable(const Separable& job, int threads);
 
+// Filters float32 images and runs a pixel program on each while it is in cache; of `colours` only the program and the
+// outputs are read. The filter's own outputs are not written.
+void filter_then_sweep(const Separable& job, const Sweep& colours, int threads);
+
 // Filters the rows [begin, end) of one channel.
 namespace baseline { void filter_rows(const Separable& job, int64_t sample, int channel, int begin, int end); }
 namespace avx2 { void filter_rows(const Separable& job, int64_t sample, int channel, int begin, int end); }
