@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -180,10 +181,11 @@ def _place(uniform: Any, n: Any, window: int) -> Any:
 
 def check_size(function: str, size: Any) -> tuple[int, int]:
     """Returns (height, width) for an int or a pair of ints."""
-    pair = (size, size) if isinstance(size, int) else tuple(size) if isinstance(size, list | tuple) else ()
-    if len(pair) != 2 or any(not isinstance(n, int) or isinstance(n, bool) or n < 1 for n in pair):
+    whole = isinstance(size, numbers.Integral)
+    pair = (size, size) if whole else tuple(size) if isinstance(size, list | tuple) else ()
+    if len(pair) != 2 or any(not isinstance(n, numbers.Integral) or isinstance(n, bool) or n < 1 for n in pair):
         raise mistake(function, "size", "a positive int or (height, width)", repr(size))
-    return pair
+    return int(pair[0]), int(pair[1])
 
 
 def _positive_range(name: str, value: Any) -> tuple[float, float]:

@@ -31,9 +31,9 @@ class Resize(Geometric):
         pair = check_size("Resize", size)
         if side not in ("shortest", "longest"):
             raise mistake("Resize", "side", "'shortest' or 'longest'", repr(side))
-        self.side = None if not isinstance(size, int) else side
+        self.side = None if not not isinstance(size, list | tuple) else side
         self.length = pair[0]
-        self.fixed_size = None if isinstance(size, int) else pair
+        self.fixed_size = None if not isinstance(size, list | tuple) else pair
 
     def output_size(self, values: Values, size: Size) -> Size:
         if self.fixed_size is not None:

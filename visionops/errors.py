@@ -10,6 +10,14 @@ class ArgumentError(ValueError, TypeError):
     """A misspelt or missing argument: a TypeError to Python, a ValueError to whoever reads a pipeline from a file."""
 
 
+class MissingFileError(FileNotFoundError, ValueError):
+    """No such file: to Python a FileNotFoundError, a ValueError to whoever gave the name."""
+
+
+class NotAFileError(IsADirectoryError, ValueError):
+    """A folder where a file was wanted."""
+
+
 def mistake(function: str, argument: str, rule: str, got: object, remedy: str = "") -> ValueError:
     """Returns the error to raise.
 
@@ -21,6 +29,6 @@ def mistake(function: str, argument: str, rule: str, got: object, remedy: str = 
 
 def closest(name: str, known: Iterable[str]) -> str:
     """Returns a hint: the known name most like the given one, then all of them."""
-    names = sorted(known)
+    names = sorted(set(known) - {name})
     near = difflib.get_close_matches(name, names, n=1)
     return (f"Did you mean {near[0]!r}? " if near else "") + f"Known: {', '.join(names)}."

@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from ._checks import describe, image_to_hwc
-from .errors import mistake
+from .errors import MissingFileError, NotAFileError, mistake
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Num, UInt8
@@ -79,8 +79,8 @@ def read_image(
             `PIL.Image.MAX_IMAGE_PIXELS` has to be raised as well.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        IsADirectoryError: the path is a folder.
+        MissingFileError: there is no such file; a FileNotFoundError and a ValueError.
+        NotAFileError: the path is a folder; an IsADirectoryError and a ValueError.
         TypeError: the source is none of the kinds above.
         ValueError: the content is empty, not an image, truncated, damaged (where the format can tell), too large, or
             has no meaning in this mode. A truncated image is never returned in part, unless the program has set
@@ -126,7 +126,7 @@ def write_image(
             resolution.
 
     Raises:
-        FileNotFoundError: the folder does not exist.
+        MissingFileError: the folder does not exist; a FileNotFoundError and a ValueError.
         TypeError: the image is no array or tensor of these dtypes.
         ValueError: an unknown suffix, a shape or a number of channels that cannot be written, a NaN or an infinity.
 
@@ -153,7 +153,7 @@ def write_image(
             raise mistake("write_image", "image", "finite", got, "Find where they come from, or replace them.")
         array = np.rint(array.clip(0, 1) * 255).astype(np.uint8)
     if not target.parent.is_dir():
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"write_image: path must be in a folder that exists, got '{path}'. Create '{target.parent}' first."
         )
     options = {"quality": quality} if kind in ("JPEG", "WEBP") else {}
@@ -177,11 +177,11 @@ def _read_bytes(source: Any) -> tuple[bytes, str]:
     elif isinstance(source, (str, os.PathLike)):
         name = f"'{os.fspath(source)}'"
         if Path(source).is_dir():
-            raise IsADirectoryError(f"read_image: source must be a file, got the folder {name}. Name an image in it.")
+            raise NotAFileError(f"read_image: source must be a file, got the folder {name}. Name an image in it.")
         try:
             data = Path(source).read_bytes()
         except FileNotFoundError as error:
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f"read_image: source must be a file that exists, got {name}. The current folder is '{Path.cwd()}'."
             ) from error
     elif hasattr(source, "read"):

@@ -196,6 +196,21 @@ class TestMemory:
         assert (image == 0).all()
 
     @pytest.mark.parametrize("steps", STEPS, ids=["flip", "warp", "colour", "blur", "nothing"])
+    @pytest.mark.parametrize("size", [8, 350])
+    def test_a_result_is_not_overwritten_by_the_next(self, steps, size):
+        """Large batches have memory of another kind than small ones; neither is used again while a result lives."""
+        pipe = vo.Pipeline(*steps(), va.ToFloat())
+        batches = torch.rand(4, 6, 3, size, size, generator=torch.Generator().manual_seed(0))
+        results = [pipe(batch, index=range(6)) for batch in batches]
+        kept = [result.clone() for result in results]
+        pipe.collate(list(batches[0]))
+        views = results[0][:2], results[1].numpy()
+        del results[3]
+        pipe(batches[3], index=range(6))
+        assert all(torch.equal(a, b) for a, b in zip(results, kept[:3], strict=True))
+        assert torch.equal(views[0], kept[0][:2]) and (views[1] == kept[1].numpy()).all()
+
+    @pytest.mark.parametrize("steps", STEPS, ids=["flip", "warp", "colour", "blur", "nothing"])
     def test_the_result_of_labels_owns_its_memory(self, steps):
         mask, boxes, points, k = photo(c=0), np.array([[1.0, 2, 3, 4]]), np.array([[5.0, 6]]), torch.eye(3)
         out = vo.Pipeline(*steps())(image=photo(), mask=mask, boxes=boxes, keypoints=points, intrinsics=k, index=0)

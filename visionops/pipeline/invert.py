@@ -14,7 +14,7 @@ from visionops.kernels.warp import warp
 from . import labels
 from . import matrix as mat
 from .execute import bind
-from .motion import Domain, Motion, autocasts, compose, planes, uniform_size
+from .motion import Domain, Leg, Motion, autocasts, compose, planes, uniform_size
 from .params import Drawn
 from .targets import BOX_FORMATS, from_xyxy, read_image, read_mask, read_rows, to_xyxy, write_image
 
@@ -61,8 +61,6 @@ def _turned(motion: Motion) -> Any:
     """Returns the leg from the source to the output of a motion without deformation."""
     if motion.deforms:
         raise mistake("inverse", "targets", "without intrinsics where a step deforms", "intrinsics")
-    from .motion import Leg
-
     return Leg(mat.inverse(motion.matrix), (), None, motion.size, "constant")
 
 

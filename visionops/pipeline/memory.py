@@ -26,7 +26,7 @@ _lock = threading.Lock()
 
 
 def empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    """Returns an empty tensor on the host. A tensor and its views hold their block; a block that is held is not reused."""
+    """Returns an empty tensor on the host. It and its views hold their block, and a held block is not used again."""
     count = math.prod(shape)
     size = count * dtype.itemsize
     if size < LARGE or not hasattr(mmap, "MADV_HUGEPAGE"):

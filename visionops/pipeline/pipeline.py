@@ -113,6 +113,14 @@ class Pipeline(nn.Module):
             isinstance(p, list | tuple) and len(p) == 2 and all(isinstance(k, int) and k >= 0 for k in p) for p in pairs
         ):
             raise mistake("Pipeline", "keypoint_swap", "pairs of keypoint numbers, [(1, 2)]", repr(keypoint_swap))
+        for name, flag in (("fuse", fuse), ("antialias", antialias)):
+            if not isinstance(flag, bool | np.bool_):
+                raise mistake("Pipeline", name, "True or False", repr(flag))
+        if isinstance(passthrough, str):
+            raise mistake("Pipeline", "passthrough", "a list of names", repr(passthrough), f"Write [{passthrough!r}].")
+        for name in (*passthrough, *(targets or {})):
+            if name in KINDS:
+                raise mistake("Pipeline", "passthrough and targets", "names of your own", repr(name), "It has a kind.")
         if not isinstance(seed, int | np.integer):
             raise mistake("Pipeline", "seed", "an int", repr(seed))
         for name, kind in (targets or {}).items():
@@ -160,7 +168,7 @@ class Pipeline(nn.Module):
             state = self._read(given)
             drawn = self._draw(state, index, epoch, view)
             result = write(run(self, state, drawn), self.output)
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             if isinstance(index, int | np.integer):
                 raise ValueError(f"sample index {index}: {error}") from error
             raise
@@ -220,6 +228,7 @@ class Pipeline(nn.Module):
         if callable(params):
             return super().apply(params)
         form, given = _open(sample, targets)
+        _, given = self._take_index(given)
         state = self._read(given)
         drawn = from_plain(self.plan, params)
         self._check_fit(state, drawn)
@@ -233,6 +242,9 @@ class Pipeline(nn.Module):
         come back through its inverse by fixed point.
         """
         form, given = _open(sample, targets)
+        _, given = self._take_index(given)
+        # What a pipeline returned can be given back whole: its verdicts are made anew.
+        given = {name: v for name, v in given.items() if not (name.endswith("_valid") and name[:-6] in given)}
         kinds = kinds_of("inverse", list(given), self.targets, self.passthrough)
         return _close(form, sample, invert(self, from_plain(self.plan, params), given, kinds))
 
@@ -295,14 +307,14 @@ class Pipeline(nn.Module):
 
     # How it runs.
 
-    def _blame(self, state: State, drawn: Drawn, index: Sequence[Any], error: ValueError) -> ValueError:
+    def _blame(self, state: State, drawn: Drawn, index: Sequence[Any], error: Exception) -> Exception:
         """Returns the error of a batch as that of the first sample that fails alone too, named."""
         if any(stretch.mix is not None for stretch in self.plan.stretches):
             return error  # its samples do not run alone
         for i, key in enumerate(index):
             try:
                 write(run(self, state.one(i), drawn.one(i)), self.output)
-            except ValueError as mine:
+            except (ValueError, TypeError) as mine:
                 return ValueError(f"sample {i}{'' if key is None else f' (index {key})'}: {mine}")
         return error
 
@@ -366,8 +378,10 @@ def _open(sample: Any, targets: Mapping[str, Any]) -> tuple[str, Mapping[str, An
     if isinstance(sample, tuple | list):
         if len(sample) != 2:
             raise mistake("Pipeline", "sample", "an (image, label) tuple", f"{len(sample)} items", "Use a dict.")
-        if hasattr(sample[1], "convert") or getattr(sample[1], "ndim", 0) > 2:
-            raise mistake("Pipeline", "sample", "an (image, label) tuple", "two images",
+        shape = tuple(getattr(sample[1], "shape", ()))
+        two_images = len(shape) > 1 and shape[:2] == tuple(getattr(sample[0], "shape", ()))[:2]
+        if isinstance(sample[1], Mapping) or hasattr(sample[1], "convert") or len(shape) > 2 or two_images:
+            raise mistake("Pipeline", "sample", "an (image, label) tuple", "a mask, an image or a mapping as its label",
                           "Name them, as in {'image': a, 'mask': b}; give a list of images to collate.")  # fmt: skip
         return "tuple", {"image": sample[0], "label": sample[1]}
     return "image", {"image": sample}

@@ -48,7 +48,7 @@ def run(pipe: Pipeline, state: State, drawn: Drawn, out: MakeTensor | None = Non
         last = stretch is stretches[-1]
         size = state.size
         assert size is not None
-        if isinstance(size[0], np.ndarray) and not _fits_batch(pipe, stretch.passes, drawn, size):
+        if state.form == "list" and not _fits_batch(pipe, stretch.passes, drawn, size):
             parts = [_advance(pipe, state.one(i), stretch, drawn.one(i), last, None) for i in range(state.count)]
             state = state.joined(parts)
         else:
@@ -94,16 +94,19 @@ def _advance(pipe: Pipeline, state: State, stretch: Stretch, drawn: Drawn, last:
 
 
 def _fits_batch(pipe: Pipeline, passes: Sequence[Pass], drawn: Drawn, size: Size) -> bool:
-    """Returns whether images of different sizes can enter as one batch: the first pass makes one size of them."""
-    if not passes or not passes[0].geometric:
+    """Returns whether listed images can run as one batch: of one size after every pass, if not before the first."""
+    if uniform_size(size) is None and not (passes and passes[0].geometric):
         return False
-    for i in passes[0].geometric:
-        step = pipe.plan.nodes[i].step
-        if isinstance(step, Deform) and uniform_size(size) is None:
+    for one in passes:
+        for i in one.geometric:
+            step = pipe.plan.nodes[i].step
+            if isinstance(step, Deform) and uniform_size(size) is None:
+                return False
+            assert isinstance(step, Geometric | Deform)
+            size = size_after(bind(pipe.plan, drawn, [i])[0], size)
+        if uniform_size(size) is None:
             return False
-        assert isinstance(step, Geometric | Deform)
-        size = size_after(bind(pipe.plan, drawn, [i])[0], size)
-    return uniform_size(size) is not None
+    return True
 
 
 def _move_rows(pipe: Pipeline, state: State, motion: Motion) -> None:

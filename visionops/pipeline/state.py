@@ -254,6 +254,8 @@ def _write_box_labels(state: State, name: str) -> Any:
 
 def _filter(name: str, values: Any, keep: Tensor) -> Any:
     """Returns the entries of a list, array or tensor that are kept."""
+    if not isinstance(values, list | tuple | np.ndarray | Tensor):
+        raise mistake("Pipeline", name, "a list, an array or a tensor", type(values).__name__)
     if len(values) != len(keep):
         raise mistake("Pipeline", name, f"one for each of {len(keep)} boxes", len(values))
     if isinstance(values, Tensor):

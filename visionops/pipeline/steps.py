@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -37,7 +38,7 @@ class Step(nn.Module):
     def __init__(self, *, p: float = 1.0, **distributions: Any) -> None:
         super().__init__()
         name = type(self).__name__
-        if not isinstance(p, int | float) or not 0 <= p <= 1:
+        if not isinstance(p, numbers.Real) or not 0 <= p <= 1:
             raise mistake(name, "p", "a probability from 0 to 1", repr(p))
         self.p = float(p)
         drawn = {key: as_distribution(name, key, value) for key, value in distributions.items()}
@@ -110,7 +111,7 @@ def _record_arguments(cls: type[Step]) -> None:
         try:
             bound = signature.bind(self, *args, **kwargs)
         except TypeError as error:
-            raise ArgumentError(f"{cls.__name__}: {error}. It takes {signature}.") from None
+            raise ArgumentError(f"{cls.__name__}: {error}. It takes {', '.join(names)}.") from None
         if "arguments" not in self.__dict__:  # the outermost constructor's are what builds the step again
             bound.apply_defaults()
             self.__dict__["arguments"] = dict(list(bound.arguments.items())[1:])
