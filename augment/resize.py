@@ -31,7 +31,7 @@ class Resize(Geometric):
         pair = check_size("Resize", size)
         if side not in ("shortest", "longest"):
             raise mistake("Resize", "side", "'shortest' or 'longest'", repr(side))
-        self.side = None if not not isinstance(size, list | tuple) else side
+        self.side = None if isinstance(size, list | tuple) else side
         self.length = pair[0]
         self.fixed_size = None if not isinstance(size, list | tuple) else pair
 

@@ -34,6 +34,7 @@ class Step(nn.Module):
 
     kind: ClassVar[str] = ""
     arguments: dict[str, Any]
+    p: float
 
     def __init__(self, *, p: float = 1.0, **distributions: Any) -> None:
         super().__init__()
