@@ -328,9 +328,9 @@ class TestRandomResizedCrop:
             assert (v[start] >= 0).all() and (v[start] + v[extent] <= 100 + 1e-9).all()
             assert scipy.stats.kstest(v[start] / (100 - v[extent]), "uniform").pvalue > 1e-3
 
-    def test_proposals_are_accepted_as_torchvision_does(self):
-        """Defaults on a wide image, against the algorithm run with NumPy's own draws."""
-        h, w = 60, 100
+    @pytest.mark.parametrize(("h", "w"), [(60, 100), (100, 60)])
+    def test_proposals_are_accepted_as_torchvision_does(self, h, w):
+        """Defaults on a wide and a high image, against the algorithm run with NumPy's own draws."""
         rng = np.random.default_rng(0)
         areas = []
         for _ in range(4000):
@@ -340,7 +340,7 @@ class TestRandomResizedCrop:
                     areas.append(area)
                     break
             else:
-                areas.append(h * min(w, h * 4 / 3))
+                areas.append(min(h, w * 4 / 3) * min(w, h * 4 / 3))
         step = vo.Pipeline(va.RandomResizedCrop(8)).sample([(h, w)] * 4000, index=range(4000))["steps"][0]
         assert scipy.stats.ks_2samp(np.array(step["width"]) * np.array(step["height"]), areas).pvalue > 1e-3
 

@@ -182,14 +182,18 @@ class TestBoxes:
         )
         assert out["boxes"].tolist() == [[19, 19, 20, 20]] and list(out["box_labels"]) == [3]
 
-    def test_a_box_behind_the_horizon_is_dropped(self):
-        pipe = vo.Pipeline(va.Perspective(0.95))
-        for index in range(30):
+    @pytest.mark.parametrize(("kind", "points"), [("corners", outline), ("ellipse", ellipse)])
+    def test_a_box_behind_the_horizon_is_dropped(self, kind, points):
+        pipe = vo.Pipeline(va.Perspective(0.95), box_hull=kind)
+        seen = []
+        for index in range(40):
             params, m = pair(pipe, index)
-            wide = np.array([[-400, -400, 500, 500]], float)
-            ahead = (np.c_[outline(wide[0]), np.ones(1600)] @ m[2] > 0).all()
+            wide = np.array([[-80, -60, 160, 120]], float)
+            around = points(wide[0])
+            seen.append((np.c_[around, np.ones(len(around))] @ m[2] > 0).all())
             out = pipe.apply(params, image=image(), boxes=wide)["boxes"]
-            assert len(out) == ahead, index
+            assert len(out) == seen[-1], index
+        assert 0 < sum(seen) < 40
 
     @pytest.mark.parametrize(
         "box", [[-0.002, 0, 10, 10], [0, 0, 80.003, 60.002], [5, 5, 4.998, 8], [-30, -20, 200, 300]]
