@@ -319,3 +319,10 @@ class TestNeverNaN:
             width = nn.Parameter(torch.tensor(0.0))
             vo.Pipeline(va.Rotate(make(width)))(photo(2), index=[0, 1]).sum().backward()
             assert width.grad.isfinite()
+
+
+class TestNaNBound:
+    def test_a_learned_bound_that_became_nan_is_named(self):
+        pipe = vo.Pipeline(va.Rotate(torch.nn.Parameter(torch.tensor(float("nan")))))
+        with pytest.raises(ValueError, match="matrix must be finite, got NaN"):
+            pipe(image=torch.rand(1, 3, 8, 8))

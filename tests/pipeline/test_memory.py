@@ -17,7 +17,13 @@ SHAPE = (8, 3, 256, 256)
 class TestEmpty:
     def test_a_block_that_is_held_is_not_given_again(self):
         first = memory.empty(SHAPE, torch.float32).fill_(1)
-        for hold in (lambda t: t, lambda t: t[3], lambda t: t.numpy(), lambda t: t.detach().view(-1), lambda t: memoryview(t.numpy())):
+        for hold in (
+            lambda t: t,
+            lambda t: t[3],
+            lambda t: t.numpy(),
+            lambda t: t.detach().view(-1),
+            lambda t: memoryview(t.numpy()),
+        ):
             held = hold(first)
             other = memory.empty(SHAPE, torch.float32).fill_(2)
             assert other.data_ptr() != first.data_ptr()

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from visionops.errors import mistake
 from visionops.kernels.warp import definition
 
 from . import matrix as mat
@@ -245,6 +246,8 @@ def levels(motion: Motion) -> np.ndarray | None:
     if isinstance(sx, float) and sx < 2 and sy < 2:
         return None
     both = np.stack(np.broadcast_arrays(np.atleast_1d(sy), np.atleast_1d(sx)), -1).clip(1, 2.0**MAX_LEVEL)
+    if np.isnan(both).any():
+        raise mistake("Pipeline", "matrix", "finite", "NaN", "Look for NaN among the parameters and learned bounds.")
     return np.floor(np.log2(both) + 1e-6).astype(np.int32)
 
 
