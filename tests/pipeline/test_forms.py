@@ -449,3 +449,11 @@ class TestRefusals:
         broken = Image.open(io.BytesIO(stream.getvalue()[:200]))
         with pytest.raises(ValueError, match="Pipeline: image must be"):
             vo.Pipeline(FLIP)(broken)
+
+
+def test_params_that_lack_a_value_are_named():
+    pipe = vo.Pipeline(va.Rotate((-5, 5)))
+    params = pipe.sample((6, 6), index=0)
+    del params["steps"][0]["degrees"]
+    with pytest.raises(ValueError, match="apply: params must be with a value 'degrees'"):
+        pipe.apply(params, np.zeros((6, 6, 3), np.uint8))

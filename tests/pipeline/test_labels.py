@@ -195,6 +195,24 @@ class TestBoxes:
             assert len(out) == seen[-1], index
         assert 0 < sum(seen) < 40
 
+    @pytest.mark.parametrize("kind", ["corners", "ellipse"])
+    def test_a_box_wholly_behind_the_horizon_is_no_ghost_in_front(self, kind):
+        """Where w is negative throughout, the projection lands somewhere in the output all the same."""
+        pipe = vo.Pipeline(va.Perspective(0.95), box_hull=kind)
+        ghosts = 0
+        for index in range(40):
+            params, m = pair(pipe, index)
+            target = np.linalg.inv(m) @ [40.0, 30.0, 1.0]
+            side = m[2, :2] / np.linalg.norm(m[2, :2])
+            far = target[:2] / target[2] - side * 3 * abs(1 / np.linalg.norm(m[2, :2]))
+            box = np.r_[far - 40, far + 40] + 0.5
+            around = outline(box)
+            if (np.c_[around, np.ones(len(around))] @ m[2] >= 0).any():
+                continue
+            ghosts += 1
+            assert len(pipe.apply(params, image=image(), boxes=box[None])["boxes"]) == 0, index
+        assert ghosts > 5
+
     @pytest.mark.parametrize(
         "box", [[-0.002, 0, 10, 10], [0, 0, 80.003, 60.002], [5, 5, 4.998, 8], [-30, -20, 200, 300]]
     )

@@ -235,8 +235,8 @@ def _ellipse_bounds(m: tuple[Tensor, ...], boxes: Tensor) -> Tensor:
         half = (middle * middle - conic(i, i) / c22).clamp(min=0).sqrt()
         bounds.append((middle - half, middle + half))
     (x0, x1), (y0, y1) = bounds
-    # c22 < 0 is an ellipse wholly on the near side of the horizon; anything else is not an ellipse.
-    return torch.where((c22 < 0)[:, None], torch.stack([x0, y0, x1, y1], -1), torch.nan)
+    # c22 < 0 is an ellipse wholly on one side of the horizon; its centre says which.
+    return torch.where(((c22 < 0) & (rows[2][2] > 0))[:, None], torch.stack([x0, y0, x1, y1], -1), torch.nan)
 
 
 def _shrink(window: Tensor, domain: Domain, owner: Tensor) -> Tensor:

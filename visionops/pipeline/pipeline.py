@@ -232,7 +232,11 @@ class Pipeline(nn.Module):
         state = self._read(given)
         drawn = from_plain(self.plan, params)
         self._check_fit(state, drawn)
-        return _close(form, sample, write(run(self, state, drawn), self.output))
+        try:
+            result = write(run(self, state, drawn), self.output)
+        except KeyError as error:
+            raise mistake("apply", "params", f"with a value {error}", "a step without it") from error
+        return _close(form, sample, result)
 
     def inverse(self, params: Mapping[str, Any], sample: Any = None, /, **targets: Any) -> Any:
         """Returns predictions made on augmented images as they lie on the source images.
