@@ -457,3 +457,11 @@ def test_params_that_lack_a_value_are_named():
     del params["steps"][0]["degrees"]
     with pytest.raises(ValueError, match="apply: params must be with a value 'degrees'"):
         pipe.apply(params, np.zeros((6, 6, 3), np.uint8))
+
+
+def test_the_boxes_of_an_empty_batch_keep_their_number():
+    out = vo.Pipeline(va.Rotate((-5, 5)))(
+        image=torch.zeros(0, 3, 6, 6), boxes=torch.zeros(0, 5, 4), keypoints=torch.zeros(0, 7, 3)
+    )
+    assert out["boxes"].shape == (0, 5, 4) and out["boxes_valid"].shape == (0, 5)
+    assert out["keypoints"].shape == (0, 7, 3) and out["keypoints_valid"].shape == (0, 7)

@@ -38,6 +38,7 @@ class Rows:
         form: "single" (n, width), "dense" (b, n, width) or "ragged", a list.
         dtype: of what came in; integers leave as float32.
         numpy: whether it came as an array.
+        each: rows of every sample, where the form is dense.
     """
 
     values: Tensor
@@ -45,6 +46,7 @@ class Rows:
     form: str
     dtype: torch.dtype
     numpy: bool
+    each: int = 0
 
     @property
     def owner(self) -> Tensor:
@@ -57,11 +59,7 @@ class Rows:
     def regroup(self, values: Tensor, keep: Tensor | None = None) -> Any:
         """Returns values (t, ...) in the form that came in; `keep` drops rows, where a form can lose any."""
         if self.form == "dense":
-            out: Any = (
-                values.unflatten(0, (len(self.counts), -1))
-                if len(values)
-                else values.reshape(len(self.counts), 0, *values.shape[1:])
-            )
+            out: Any = values.reshape(len(self.counts), self.each, *values.shape[1:])
             return out.numpy() if self.numpy else out
         parts = list(values.split(list(self.counts)))
         if keep is not None:
@@ -254,7 +252,8 @@ def read_rows(name: str, value: Any, batch: int | None, form: str, widths: tuple
             raise mistake("Pipeline", name, "of one width in all samples", [t.shape[1] for t in tensors])
         flat = torch.cat(tensors) if tensors else torch.empty(0, width)
     dtype = flat.dtype if flat.is_floating_point() else torch.float32
-    return Rows(flat, counts, form, dtype, isinstance(value, np.ndarray))
+    each = tensor.shape[1] if form == "dense" else 0
+    return Rows(flat, counts, form, dtype, isinstance(value, np.ndarray), each)
 
 
 def _rows_tensor(name: str, value: Any, widths: tuple[int, ...], ndim: int) -> Tensor:
