@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from visionops.errors import mistake
-from visionops.pipeline.distributions import as_distribution, bound_values, uniforms_like
+from visionops.pipeline.distributions import bound_values, uniforms_like
 from visionops.pipeline.matrix import Matrix, translation
 from visionops.pipeline.numbers import Size, beside, every, exp, floor, maximum, minimum, sqrt, where
 from visionops.pipeline.steps import Geometric, Values
@@ -61,24 +61,24 @@ class RandomResizedCrop(_Window):
             raise mistake("RandomResizedCrop", "scale", "above 0", scale)
         self.fixed_size = check_size("RandomResizedCrop", size)
         self.low, self.high = _positive_range("ratio", ratio)
-        self.scale = as_distribution("RandomResizedCrop", "scale", scale)
 
     @property
     def draws(self) -> int:
-        return TRIES * (self.scale.draws + 1) + 2
+        return TRIES * (self.drawn["scale"].draws + 1) + 2
 
     def sample(self, uniforms: Sequence[Any], size: Size) -> dict[str, Any]:
+        scale = self.drawn["scale"]
         if self.is_learnable:
-            uniforms = uniforms_like([self.scale], uniforms)
+            uniforms = uniforms_like([scale], uniforms)
         h, w = beside(size, {"u": uniforms[0]})
         done: Any = False
         width: Any = None
         height: Any = None
-        each = self.scale.draws + 1
+        each = scale.draws + 1
         low, high = math.log(self.low), math.log(self.high)
         for i in range(TRIES):
             mine = uniforms[2 + i * each : 2 + (i + 1) * each]
-            area = self.scale.draw(mine[1:]) * (h * w)
+            area = scale.draw(mine[1:]) * (h * w)
             ratio = exp(low + (high - low) * mine[0])
             across, down = sqrt(area * ratio), sqrt(area / ratio)
             fits = (across <= w) & (down <= h)

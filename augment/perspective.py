@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from visionops.errors import mistake
-from visionops.pipeline.distributions import as_distribution, bound_values, uniforms_like
+from visionops.pipeline.distributions import bound_values, uniforms_like
 from visionops.pipeline.matrix import Matrix
 from visionops.pipeline.numbers import Size
 from visionops.pipeline.steps import Geometric, Values
@@ -36,7 +36,6 @@ class Perspective(Geometric):
         p: float = 1.0,
     ) -> None:
         super().__init__(p=p, border=border, fill=fill, distortion=distortion)
-        self.distortion = as_distribution("Perspective", "distortion", distortion)
         bounds = bound_values(self.drawn["distortion"])
         if bounds and not (bounds[0] >= 0 and bounds[1] < 1):
             raise mistake("Perspective", "distortion", "from 0 up to but not including 1", distortion)

@@ -366,8 +366,7 @@ def run_mix(step: Mix, values: dict[str, Any], active: Any, images: Tensor) -> T
     """Returns the images mixed where the step runs; partners come from the whole batch."""
     if active is False or len(images) == 0:
         return images
-    mixed = step.mix(images, values)
-    return mixed if active is True else blend(active, mixed, images)
+    return blend(active, step.mix(images, values), images)
 
 
 def blend(active: Any, a: Tensor, b: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from . import matrix as mat
 from .execute import bind
 from .motion import Domain, Leg, Motion, autocasts, compose, planes, uniform_size
 from .params import Drawn
-from .targets import BOX_FORMATS, from_xyxy, read_image, read_mask, read_rows, to_xyxy, write_image
+from .targets import from_xyxy, read_image, read_mask, read_rows, to_xyxy, write_image
 
 if TYPE_CHECKING:
     from .pipeline import Pipeline
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 def invert(pipeline: Pipeline, drawn: Drawn, targets: Mapping[str, Any], kinds: Mapping[str, str]) -> dict[str, Any]:
     """Returns the targets on the source images; sources of different sizes go one by one into lists."""
-    assert pipeline.box_format in BOX_FORMATS
     device = next((v.device.type for v in targets.values() if isinstance(v, Tensor)), "cpu")
     if autocasts(device):
         with torch.autocast(device, enabled=False):
@@ -119,11 +118,7 @@ def _rows_back(pipeline: Pipeline, drawn: Drawn, name: str, kind: str, value: An
     motion = _motion(pipeline, drawn, rows.values)
     owner = rows.owner
     if kind == "keypoints":
-        moved, seen = labels.points_backward(motion, rows.values[:, :2], owner)
-        values = torch.cat([moved.to(rows.dtype), rows.values[:, 2:].to(rows.dtype)], 1)
-        if pipeline.keypoint_swap:
-            order = labels.swap_order(motion, rows, pipeline.keypoint_swap)
-            values, seen = values[order], seen[order]
+        values, seen = labels.keypoints_through(motion, rows, pipeline.keypoint_swap, inverse=True)
         return {name: rows.regroup(values), f"{name}_valid": rows.regroup(seen)}
     boxes = to_xyxy(name, rows.values, pipeline.box_format, labels.sizes_of(motion.size, rows.values, owner))
     moved = labels.boxes_through(motion, boxes, owner, hull=pipeline.box_hull, inverse=True)

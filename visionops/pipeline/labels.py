@@ -1,6 +1,6 @@
 """Points, boxes and intrinsics that follow a motion. All samples of a batch are one flat list with an owner each.
 
-Points are in pixel centres, boxes in pixel edges: the half pixel between them is added in `boxes_forward` alone.
+Points are in pixel centres, boxes in pixel edges: `boxes_through` and `_shrink` cross between the two.
 """
 
 from __future__ import annotations
@@ -69,6 +69,23 @@ def points_backward(
     height, width = (_each(n, owner, x) for n in motion.source_size)
     seen = seen & (x >= -0.5) & (y >= -0.5) & (x < width - 0.5) & (y < height - 0.5)
     return torch.stack([x, y], -1), seen
+
+
+def keypoints_through(
+    motion: Motion, rows: Rows, pairs: Sequence[tuple[int, int]], *, inverse: bool = False
+) -> tuple[Float[Tensor, "t w"], Bool[Tensor, " t"]]:
+    """Returns keypoints moved, with what else their rows carry, and which are seen; pairs swap in a mirror.
+
+    Args:
+        inverse: from the output to the source.
+    """
+    through = points_backward if inverse else points_forward
+    moved, seen = through(motion, rows.values[:, :2], rows.owner)
+    values = torch.cat([moved.to(rows.dtype), rows.values[:, 2:].to(rows.dtype)], 1)
+    if pairs:
+        order = swap_order(motion, rows, pairs)
+        values, seen = values[order], seen[order]
+    return values, seen
 
 
 def boxes_through(

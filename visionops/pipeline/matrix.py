@@ -24,11 +24,6 @@ def translation(x: Number, y: Number) -> Matrix:
     return (1.0, 0.0, x, 0.0, 1.0, y)
 
 
-def is_affine(m: Matrix) -> bool:
-    """Returns whether the last row is (0, 0, 1) for certain."""
-    return not isinstance(m, Tensor) and len(m) == 6
-
-
 def product(a: Matrix, b: Matrix) -> Matrix:
     """Returns a @ b."""
     if isinstance(a, Tensor) or isinstance(b, Tensor):

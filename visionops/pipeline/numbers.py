@@ -40,11 +40,6 @@ log = _function("log")
 floor = _function("floor")
 
 
-def is_host(*values: Any) -> bool:
-    """Returns whether none of the values is a tensor."""
-    return not any(isinstance(v, Tensor) for v in values)
-
-
 def where(condition: Any, a: Any, b: Any) -> Any:
     """Returns `a` where the condition holds, else `b`."""
     if condition is True or condition is False:

@@ -112,13 +112,8 @@ def _fits_batch(pipe: Pipeline, passes: Sequence[Pass], drawn: Drawn, size: Size
 def _move_rows(pipe: Pipeline, state: State, motion: Motion) -> None:
     for name in state.of("keypoints"):
         rows = state.rows[name]
-        moved, seen = labels.points_forward(motion, rows.values[:, :2], rows.owner)
-        values = torch.cat([moved.to(rows.dtype), rows.values[:, 2:].to(rows.dtype)], 1)
-        if pipe.keypoint_swap:
-            order = labels.swap_order(motion, rows, pipe.keypoint_swap)
-            values, seen = values[order], seen[order]
+        values, state.kept[name] = labels.keypoints_through(motion, rows, pipe.keypoint_swap)
         state.rows[name] = replace(rows, values=values)
-        state.kept[name] = seen
     for name in state.of("boxes"):
         rows = state.rows[name]
         owner = rows.owner

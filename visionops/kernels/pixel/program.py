@@ -68,11 +68,6 @@ class Instruction(NamedTuple):
 Program = Sequence[Instruction]
 
 
-def is_elementary(program: Program) -> bool:
-    """Returns whether no operation needs a statistic of the image, so that one sweep runs the whole program."""
-    return not any(np.any(np.equal(step.codes, Op.CONTRAST)) for step in program)
-
-
 def tensors_of(program: Program) -> list[Tensor]:
     return [step.params for step in program if isinstance(step.params, Tensor)]
 
