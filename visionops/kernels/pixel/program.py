@@ -50,26 +50,65 @@ class Instruction(NamedTuple):
     """One step of a program: which operation each sample runs, and with what.
 
     Args:
-        codes: an `Op` for all samples, or an int array (b,) of one each.
+        codes: an `Op` for all samples, or an int array or tensor (b,) of one each.
         params: k numbers for all samples, or (b, k) or (1, k), a float array on the host or a tensor; a row is read
             from its start as its operation needs.
+        ops: which operations the codes can be, where they are a tensor: nothing waits for a device to look.
     """
 
-    codes: int | np.ndarray
+    codes: int | np.ndarray | Tensor
     params: tuple[float, ...] | np.ndarray | Tensor
+    ops: tuple[Op, ...] | None = None
 
     def of(self, i: int) -> Instruction:
         """Returns the step of sample i alone."""
-        codes = int(self.codes[i]) if isinstance(self.codes, np.ndarray) else self.codes
         shared = isinstance(self.params, tuple) or self.params.shape[0] == 1
-        return Instruction(codes, self.params if shared else self.params[i : i + 1])
+        params = self.params if shared else self.params[i : i + 1]
+        if isinstance(self.codes, Tensor):
+            return Instruction(self.codes[i : i + 1], params, self.ops)
+        return Instruction(int(self.codes[i]) if isinstance(self.codes, np.ndarray) else self.codes, params)
+
+    @property
+    def possible(self) -> tuple[Op, ...]:
+        """Which operations the codes can be."""
+        if isinstance(self.codes, Tensor):
+            return tuple(Op) if self.ops is None else self.ops
+        return tuple(Op(code) for code in np.unique(self.codes))
 
 
 Program = Sequence[Instruction]
 
 
+class Layout(NamedTuple):
+    """What is the same for all samples of an encoded program.
+
+    Args:
+        starts: where the parameters of each step start in a sample's row.
+        ops: which operations each step can be.
+    """
+
+    starts: tuple[int, ...]
+    ops: tuple[tuple[Op, ...], ...]
+
+
 def tensors_of(program: Program) -> list[Tensor]:
-    return [step.params for step in program if isinstance(step.params, Tensor)]
+    return [t for step in program for t in (step.codes, step.params) if isinstance(t, Tensor)]
+
+
+def encode_tensors(program: Program, device: torch.device) -> tuple[Tensor, Tensor, Layout]:
+    """Returns a program as codes (b or 1, n) int32, parameters (b or 1, p) float32 with their graph, and its layout."""
+    codes, params, starts, width = [], [], [], 0
+    for step in program:
+        codes.append(torch.atleast_1d(torch.as_tensor(step.codes, dtype=torch.int32, device=device)))
+        params.append(rows(step, torch.empty(0, device=device)))
+        starts.append(width)
+        width += params[-1].shape[1]
+    layout = Layout(tuple(starts), tuple(step.possible for step in program))
+    if not codes:
+        return torch.empty(1, 0, dtype=torch.int32, device=device), torch.empty(1, 0, device=device), layout
+    batch = max(p.shape[0] for p in params)
+    joined = torch.cat([p.expand(batch, -1) for p in params], 1)
+    return torch.stack(torch.broadcast_tensors(*codes), 1), joined, layout
 
 
 def rows(step: Instruction, like: Tensor) -> Tensor:
