@@ -2,6 +2,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/vector.h>
 
 #include <optional>
@@ -12,6 +13,7 @@
 #include "common/isa.h"
 #include "filter/separable.h"
 #include "random/philox.h"
+#include "warp/adjoint.h"
 #include "warp/gather.h"
 #include "warp/sweep.h"
 
@@ -125,22 +127,20 @@ void take_program(Sweep& job, const Array<int32_t, 2>& codes, const Array<int32_
   job.params_step = static_cast<int64_t>(params.shape(1));
 }
 
-void sweep_arrays(const Array<int64_t, 2>& sources, int64_t channels, int dtype, const MaybeArray<double, 3>& inverse,
-                  const MaybeArray<int64_t, 1>& coordinates, const MaybeArray<double, 4>& planes,
-                  const MaybeArray<double, 2>& fills, const MaybeArray<double, 1>& fill, int interpolation, int border,
-                  const MaybeArray<int32_t, 2>& levels, const Array<int32_t, 2>& codes, const Array<int32_t, 1>& starts,
-                  const Array<float, 2>& params, const Array<int64_t, 1>& outputs, int out_dtype, int64_t height,
-                  int64_t width, int threads) {
+Sweep sweep_of(const Array<int64_t, 2>& sources, int64_t channels, int dtype, const MaybeArray<double, 3>& inverse,
+               const MaybeArray<int64_t, 1>& coordinates, const MaybeArray<double, 4>& planes,
+               const MaybeArray<double, 2>& fills, const MaybeArray<double, 1>& fill, int interpolation, int border,
+               const MaybeArray<int32_t, 2>& levels, const Array<int32_t, 2>& codes, const Array<int32_t, 1>& starts,
+               const Array<float, 2>& params, int64_t height, int64_t width) {
   const size_t batch = sources.shape(0);
   Sweep job{};
   job.geometry = geometry_of(inverse, coordinates, planes, fills.has_value(), batch, height, width);
   const bool resamples = inverse || coordinates;
-  if (!height || !width || !batch || !channels) return;
+  if (!height || !width || !batch || !channels) return job;
   job.sources = check_sources(sources, channels, false);
   check_fills(job.geometry, fills, fill, channels);
-  require(dtype >= 0 && dtype <= 1 && out_dtype >= 0 && out_dtype <= 1, "dtypes must be 0 or 1");
+  require(dtype >= 0 && dtype <= 1, "dtype must be 0 or 1");
   require(interpolation >= 0 && interpolation <= 2 && border >= 0 && border <= 3, "unknown interpolation or border");
-  require(outputs.shape(0) == batch, "outputs must have one address for each sample");
   take_program(job, codes, starts, params, batch, channels);
   for (size_t b = 0; b < batch; ++b)
     require(resamples || (job.sources[b].height == height && job.sources[b].width == width),
@@ -158,10 +158,62 @@ void sweep_arrays(const Array<int64_t, 2>& sources, int64_t channels, int dtype,
   job.interpolation = static_cast<Interpolation>(interpolation);
   job.border = static_cast<Border>(border);
   job.levels = resamples ? data_of(levels) : nullptr;
+  return job;
+}
+
+void sweep_arrays(const Array<int64_t, 2>& sources, int64_t channels, int dtype, const MaybeArray<double, 3>& inverse,
+                  const MaybeArray<int64_t, 1>& coordinates, const MaybeArray<double, 4>& planes,
+                  const MaybeArray<double, 2>& fills, const MaybeArray<double, 1>& fill, int interpolation, int border,
+                  const MaybeArray<int32_t, 2>& levels, const Array<int32_t, 2>& codes, const Array<int32_t, 1>& starts,
+                  const Array<float, 2>& params, const Array<int64_t, 1>& outputs, int out_dtype, int64_t height,
+                  int64_t width, int threads) {
+  Sweep job = sweep_of(sources, channels, dtype, inverse, coordinates, planes, fills, fill, interpolation, border, levels,
+                       codes, starts, params, height, width);
+  if (!job.batch) return;
+  require(out_dtype >= 0 && out_dtype <= 1, "out_dtype must be 0 or 1");
+  require(outputs.shape(0) == sources.shape(0), "outputs must have one address for each sample");
   job.outputs = outputs.data();
   job.out_dtype = static_cast<Dtype>(out_dtype);
   nb::gil_scoped_release release;
   sweep(job, threads);
+}
+
+using Doubles = nb::ndarray<nb::numpy, double, nb::ndim<2>>;
+
+// Returns zeros (rows, columns).
+Doubles zeros(size_t rows, size_t columns) {
+  double* const data = new double[rows * columns]();
+  return {data, {rows, columns}, nb::capsule(data, [](void* p) noexcept { delete[] static_cast<double*>(p); })};
+}
+
+// Returns the gradients of the matrices (batch, 9) and of the parameters.
+std::pair<Doubles, Doubles> sweep_adjoint_arrays(
+    const Array<int64_t, 2>& sources, int64_t channels, int dtype, const MaybeArray<double, 3>& inverse,
+    const MaybeArray<int64_t, 1>& coordinates, const MaybeArray<double, 4>& planes, const MaybeArray<double, 2>& fills,
+    const MaybeArray<double, 1>& fill, int interpolation, int border, const MaybeArray<int32_t, 2>& levels,
+    const Array<int32_t, 2>& codes, const Array<int32_t, 1>& starts, const Array<float, 2>& params, int64_t height,
+    int64_t width, const Array<int64_t, 2>& grads, const MaybeArray<int64_t, 1>& image, bool wants_matrix,
+    const MaybeArray<int64_t, 1>& map, bool wants_params, int threads) {
+  const size_t batch = sources.shape(0);
+  Doubles matrices = zeros(wants_matrix ? batch : 0, 9), by_params = zeros(wants_params ? batch : 0, params.shape(1));
+  SweepAdjoint adjoint{};
+  adjoint.job = sweep_of(sources, channels, dtype, inverse, coordinates, planes, fills, fill, interpolation, border,
+                         levels, codes, starts, params, height, width);
+  if (!adjoint.job.batch) return {matrices, by_params};
+  require(grads.shape(0) == batch, "grads must have one row for each sample");
+  adjoint.grads = check_sources(grads, channels, false);
+  for (size_t b = 0; b < batch; ++b)
+    require(adjoint.grads[b].height == height && adjoint.grads[b].width == width, "grads must have the output's size");
+  require(!image || (image->shape(0) == batch && dtype == 1), "image must have an address for each float32 sample");
+  require(!wants_matrix || inverse, "without matrices there is no gradient of them");
+  require(!map || (coordinates && map->shape(0) == batch), "map must have an address for each sample");
+  adjoint.image = data_of(image);
+  adjoint.matrix = wants_matrix ? matrices.data() : nullptr;
+  adjoint.map = data_of(map);
+  adjoint.params = wants_params ? by_params.data() : nullptr;
+  nb::gil_scoped_release release;
+  sweep_adjoint(adjoint, threads);
+  return {matrices, by_params};
 }
 
 void gather_arrays(const Array<int64_t, 2>& sources, int64_t channels, int itemsize,
@@ -229,7 +281,7 @@ void filter_arrays(const Array<int64_t, 2>& sources, int64_t channels, int dtype
   filter_then_sweep(job, colours, threads);
 }
 
-nb::ndarray<nb::numpy, double, nb::ndim<2>> philox_arrays(uint64_t seed, uint64_t epoch, uint64_t view,
+Doubles philox_arrays(uint64_t seed, uint64_t epoch, uint64_t view,
                                                           const Array<int64_t, 1>& index,
                                                           const std::vector<int64_t>& counts) {
   size_t total = 0;
@@ -238,11 +290,10 @@ nb::ndarray<nb::numpy, double, nb::ndim<2>> philox_arrays(uint64_t seed, uint64_
     total += static_cast<size_t>(count);
   }
   const size_t batch = index.shape(0);
-  double* const out = new double[total * batch];
-  nb::capsule owner(out, [](void* p) noexcept { delete[] static_cast<double*>(p); });
+  Doubles out = zeros(total, batch);
   {
     nb::gil_scoped_release release;
-    double* to = out;
+    double* to = out.data();
     for (size_t step = 0; step < counts.size(); ++step) {
       for (size_t b = 0; b < batch; ++b)
         philox_uniform(seed, epoch, view, static_cast<uint64_t>(index.data()[b]), step, counts[step], to + b,
@@ -250,7 +301,7 @@ nb::ndarray<nb::numpy, double, nb::ndim<2>> philox_arrays(uint64_t seed, uint64_
       to += static_cast<size_t>(counts[step]) * batch;
     }
   }
-  return {out, {total, batch}, owner};
+  return out;
 }
 
 }  // namespace
@@ -260,6 +311,12 @@ NB_MODULE(_native, m) {
         nb::arg("coordinates").none(), nb::arg("planes").none(), nb::arg("fills").none(), nb::arg("fill").none(),
         nb::arg("interpolation"), nb::arg("border"), nb::arg("levels").none(), nb::arg("codes"), nb::arg("starts"),
         nb::arg("params"), nb::arg("outputs"), nb::arg("out_dtype"), nb::arg("height"), nb::arg("width"),
+        nb::arg("threads"));
+  m.def("sweep_adjoint", &sweep_adjoint_arrays, nb::arg("sources"), nb::arg("channels"), nb::arg("dtype"),
+        nb::arg("inverse").none(), nb::arg("coordinates").none(), nb::arg("planes").none(), nb::arg("fills").none(),
+        nb::arg("fill").none(), nb::arg("interpolation"), nb::arg("border"), nb::arg("levels").none(), nb::arg("codes"),
+        nb::arg("starts"), nb::arg("params"), nb::arg("height"), nb::arg("width"), nb::arg("grads"),
+        nb::arg("image").none(), nb::arg("wants_matrix"), nb::arg("map").none(), nb::arg("wants_params"),
         nb::arg("threads"));
   m.def("gather_nearest", &gather_arrays, nb::arg("sources"), nb::arg("channels"), nb::arg("itemsize"),
         nb::arg("inverse").none(), nb::arg("coordinates").none(), nb::arg("planes").none(), nb::arg("fills").none(),

@@ -50,16 +50,18 @@ def active() -> bool:
 
 
 def may_run(*tensors: Tensor) -> bool:
-    """Returns whether a compiled kernel may take these: CPU tensors, outside gradients, transforms and compile."""
-    if module is None or not _enabled or torch.compiler.is_compiling():
+    """Returns whether a compiled kernel may be called as it is: on CPU tensors, outside gradients, transforms and
+    compile."""
+    if not may_be_recorded(*tensors) or torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
         return False
-    if torch._C._are_functorch_transforms_active() or torch.autograd.forward_ad._current_level >= 0:
+    return not (torch.is_grad_enabled() and any(t.requires_grad for t in tensors))
+
+
+def may_be_recorded(*tensors: Tensor) -> bool:
+    """Returns whether a compiled kernel may run inside an `autograd.Function`, which leaves out forward mode."""
+    if module is None or not _enabled or torch.autograd.forward_ad._current_level >= 0:
         return False
-    grad = torch.is_grad_enabled()
-    return all(
-        type(t) in (Tensor, torch.nn.Parameter) and t.device.type == "cpu" and not (grad and t.requires_grad)
-        for t in tensors
-    )
+    return all(type(t) in (Tensor, torch.nn.Parameter) and t.device.type == "cpu" for t in tensors)
 
 
 def describe(images: Tensor | Sequence[Tensor]) -> np.ndarray:
@@ -84,8 +86,10 @@ def addresses(batch: Tensor) -> np.ndarray:
     return batch.data_ptr() + np.arange(b, dtype=np.int64) * (batch.stride(0) * batch.element_size())
 
 
-def host(values: np.ndarray | Tensor, dtype: Any) -> np.ndarray:
-    """Returns the values as a contiguous host array of the dtype."""
+def host(values: np.ndarray | Tensor, dtype: Any, count: int = 1) -> np.ndarray:
+    """Returns the values as a contiguous host array of the dtype; one row serves `count` samples, repeated."""
     if isinstance(values, Tensor):
         values = values.detach().numpy()
+    if count != 1 and len(values) == 1:
+        values = np.broadcast_to(values, (count, *values.shape[1:]))
     return np.ascontiguousarray(values, dtype)

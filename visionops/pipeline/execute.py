@@ -13,8 +13,8 @@ from visionops.errors import mistake
 from visionops.kernels import native
 from visionops.kernels.filter import filter_separable
 from visionops.kernels.pixel import Instruction, Op, pixel
-from visionops.kernels.pixel.op import from_unit, to_unit
 from visionops.kernels.pixel.program import tensors_of
+from visionops.kernels.pixel.units import from_unit, to_unit
 from visionops.kernels.warp import warp
 
 from . import matrix as mat

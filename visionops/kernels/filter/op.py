@@ -9,8 +9,8 @@ from torch import Tensor
 
 from visionops.kernels import native
 from visionops.kernels.pixel import definition as pixel_definition
-from visionops.kernels.pixel.op import encode, from_unit, to_unit
-from visionops.kernels.pixel.program import Program, tensors_of
+from visionops.kernels.pixel.program import Program, encode, tensors_of
+from visionops.kernels.pixel.units import from_unit, to_unit
 
 from . import definition
 

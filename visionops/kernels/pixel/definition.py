@@ -24,6 +24,12 @@ def pixel(x: Tensor, program: Program) -> Tensor:
 
 
 def _run(x: Tensor, step: Instruction) -> Tensor:
+    if isinstance(step.codes, Tensor):
+        params, out = rows(step, x), x
+        for op in step.possible:
+            if op != Op.NONE:
+                out = torch.where((step.codes == op)[:, None, None, None], OPERATIONS[op](x, params), out)
+        return out
     if not isinstance(step.codes, np.ndarray):
         return x if step.codes == Op.NONE else OPERATIONS[Op(step.codes)](x, rows(step, x))
     params = rows(step, x)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
 from visionops.kernels import native
+from visionops.kernels.warp import cpu
+from visionops.kernels.warp.autograd import sweep
+from visionops.kernels.warp.spec import Spec
 
 from . import definition
-from .program import Program, tensors_of
+from .program import Program, encode, encode_tensors, tensors_of
+from .units import from_unit, to_unit
 
 
 def pixel(
@@ -28,55 +31,14 @@ def pixel(
     subgradient. float16 and bfloat16 compute in float32.
     """
     dtype = dtype or image.dtype
-    if (
-        dtype in native.SWEEP_DTYPES
-        and image.dtype in native.SWEEP_DTYPES
-        and native.may_run(image, *tensors_of(program))
-    ):
-        if out is None:
-            out = torch.empty(image.shape, dtype=dtype)
-        native.module.sweep(
-            native.describe(image), image.shape[1], native.SWEEP_DTYPES[image.dtype], None, None, None, None, None,
-            0, 0, None, *encode(program, image.shape[0]), native.addresses(out), native.SWEEP_DTYPES[dtype],
-            image.shape[2], image.shape[3], torch.get_num_threads(),
-        )  # fmt: skip
-        return out
+    if dtype in native.SWEEP_DTYPES and image.dtype in native.SWEEP_DTYPES:
+        given = (image, *tensors_of(program))
+        b, c, h, w = image.shape
+        spec = Spec((h, w), "nearest", "replicate", (0.0,) * c, (), dtype)
+        if native.may_run(*given):
+            return cpu.sweep(image, None, None, None, None, encode(program, b), spec, out)
+        if image.numel() and native.may_be_recorded(*given):
+            codes, params, layout = encode_tensors(program, image.device)
+            return sweep(image, None, None, params, None, None, codes, spec._replace(program=layout))
     result = from_unit(definition.pixel(to_unit(image), program), dtype)
     return result if out is None else out.copy_(result)
-
-
-def to_unit(image: Tensor) -> Tensor:
-    """Returns the image as floats to compute with: integers as a fraction of their maximum, halves in float32."""
-    if image.dtype == torch.uint8:
-        return image.float() / 255
-    return image if image.dtype == torch.float64 else image.float()
-
-
-def from_unit(image: Tensor, dtype: torch.dtype) -> Tensor:
-    """Returns floats as the dtype; uint8 is rounded and saturates."""
-    if dtype == torch.uint8:
-        return (image * 255).round().clamp(0, 255).to(torch.uint8)
-    return image.to(dtype)
-
-
-def encode(program: Program, batch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns the program as the sweep reads it: codes (batch, n), start of each step's parameters (n), parameters."""
-    if batch == 1 and all(type(step.params) is tuple for step in program):
-        flat: list[float] = []
-        firsts = []
-        for step in program:
-            firsts.append(len(flat))
-            flat += step.params  # type: ignore[arg-type]
-        codes = np.array([[step.codes for step in program]], np.int32).reshape(1, -1)
-        return codes, np.array(firsts, np.int32), np.array([flat], np.float32)
-    codes = np.empty((batch, len(program)), np.int32)
-    parts = []
-    for i, step in enumerate(program):
-        codes[:, i] = step.codes
-        parts.append(step.params if isinstance(step.params, tuple) else native.host(step.params, np.float32))
-    widths = [len(part) if isinstance(part, tuple) else part.shape[1] for part in parts]
-    starts = np.array([0, *widths], np.int32).cumsum(dtype=np.int32)
-    params = np.empty((batch, int(starts[-1])), np.float32)
-    for part, start, width in zip(parts, starts.tolist(), widths, strict=False):
-        params[:, start : start + width] = part
-    return codes, starts[:-1], params

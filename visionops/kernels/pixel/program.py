@@ -85,10 +85,12 @@ class Layout(NamedTuple):
     Args:
         starts: where the parameters of each step start in a sample's row.
         ops: which operations each step can be.
+        is_linear: whether it is certainly linear in the colours, but for constants.
     """
 
-    starts: tuple[int, ...]
-    ops: tuple[tuple[Op, ...], ...]
+    starts: tuple[int, ...] = ()
+    ops: tuple[tuple[Op, ...], ...] = ()
+    is_linear: bool = True
 
 
 def tensors_of(program: Program) -> list[Tensor]:
@@ -103,12 +105,29 @@ def encode_tensors(program: Program, device: torch.device) -> tuple[Tensor, Tens
         params.append(rows(step, torch.empty(0, device=device)))
         starts.append(width)
         width += params[-1].shape[1]
-    layout = Layout(tuple(starts), tuple(step.possible for step in program))
+    layout = Layout(tuple(starts), tuple(step.possible for step in program), all(map(_is_linear, program)))
     if not codes:
         return torch.empty(1, 0, dtype=torch.int32, device=device), torch.empty(1, 0, device=device), layout
     batch = max(p.shape[0] for p in params)
     joined = torch.cat([p.expand(batch, -1) for p in params], 1)
     return torch.stack(torch.broadcast_tensors(*codes), 1), joined, layout
+
+
+def decode_tensors(codes: Tensor, params: Tensor, layout: Layout) -> list[Instruction]:
+    """Returns the program that was encoded."""
+    ends = (*layout.starts[1:], params.shape[1])
+    return [
+        Instruction(codes[:, i], params[:, start:end], ops)
+        for i, (start, end, ops) in enumerate(zip(layout.starts, ends, layout.ops, strict=True))
+    ]
+
+
+def _is_linear(step: Instruction) -> bool:
+    """Returns whether nothing that a step can be bends, as far as its parameters are known here."""
+    bends = set(step.possible) - {Op.NONE, Op.ERASE}
+    if bends - {Op.SCALE, Op.MATRIX} or (bends and not isinstance(step.params, tuple)):
+        return False
+    return not bends or step.params[-2:] == (-INF, INF)
 
 
 def rows(step: Instruction, like: Tensor) -> Tensor:
@@ -119,3 +138,30 @@ def rows(step: Instruction, like: Tensor) -> Tensor:
     if isinstance(params, np.ndarray):
         params = torch.from_numpy(params)
     return params.to(like.device, like.dtype, non_blocking=True)
+
+
+def encode(program: Program, batch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns the program as the sweep reads it: codes (batch, n), start of each step's parameters (n), parameters."""
+    if batch == 1 and all(type(step.params) is tuple for step in program):
+        flat: list[float] = []
+        firsts = []
+        for step in program:
+            firsts.append(len(flat))
+            flat += step.params  # type: ignore[arg-type]
+        codes = np.array([[step.codes for step in program]], np.int32).reshape(1, -1)
+        return codes, np.array(firsts, np.int32), np.array([flat], np.float32)
+    codes = np.empty((batch, len(program)), np.int32)
+    parts = []
+    for i, step in enumerate(program):
+        codes[:, i] = step.codes.numpy() if isinstance(step.codes, Tensor) else step.codes
+        parts.append(step.params if isinstance(step.params, tuple) else _on_host(step.params))
+    widths = [len(part) if isinstance(part, tuple) else part.shape[1] for part in parts]
+    starts = np.array([0, *widths], np.int32).cumsum(dtype=np.int32)
+    params = np.empty((batch, int(starts[-1])), np.float32)
+    for part, start, width in zip(parts, starts.tolist(), widths, strict=False):
+        params[:, start : start + width] = part
+    return codes, starts[:-1], params
+
+
+def _on_host(params: np.ndarray | Tensor) -> np.ndarray:
+    return params.detach().numpy() if isinstance(params, Tensor) else params

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -11,12 +10,12 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from visionops.kernels import native
-from visionops.kernels.pixel import definition as pixel_definition
-from visionops.kernels.pixel.op import encode, from_unit, to_unit
-from visionops.kernels.pixel.program import Program, tensors_of
+from visionops.kernels.pixel.program import Program, encode, encode_tensors, tensors_of
 
-from . import definition
-from .reduce import reduce
+from . import cpu
+from .autograd import sweep
+from .spec import Spec
+from .sweep import run_definition, typed
 
 Array = np.ndarray | Tensor
 
@@ -32,7 +31,7 @@ def warp(
     fill: float | Sequence[float] = 0.0,
     planes: Float[Array, "#b d 4 3"] | None = None,
     fills: Sequence[float | Sequence[float]] | None = None,
-    levels: Int[np.ndarray, "b 2"] | None = None,
+    levels: Int[Array, "b 2"] | None = None,
     program: Program = (),
     dtype: torch.dtype | None = None,
     out: Tensor | None = None,
@@ -65,32 +64,32 @@ def warp(
     """
     first = image if isinstance(image, Tensor) else image[0]
     c = first.shape[-3]
-    if interpolation == "nearest" or levels is None or not levels.any():
+    if interpolation == "nearest" or (isinstance(levels, np.ndarray) and not levels.any()):
         levels = None
-    look = _Look(
-        size,
-        interpolation,
-        border,
-        _colours(fill, c),
-        None if fills is None or planes is None else np.stack([_colours(f, c) for f in fills]),
-        dtype or first.dtype,
-    )
-    given = [t for t in (inverse, coordinates, planes) if isinstance(t, Tensor)] + tensors_of(program)
+    border_fills = () if fills is None or planes is None else tuple(_colours(f, c) for f in fills)
+    spec = Spec(size, interpolation, border, _colours(fill, c), border_fills, dtype or first.dtype)
+    given = [t for t in (inverse, coordinates, planes, levels) if isinstance(t, Tensor)] + tensors_of(program)
     images = [image] if isinstance(image, Tensor) else image
-    if look.is_compiled(first.dtype, program) and native.may_run(*images, *given):
-        return _compiled(image, inverse, coordinates, planes, look, levels, program, out)
+    if first.dtype in native.SWEEP_DTYPES and spec.dtype in native.SWEEP_DTYPES:
+        if native.may_run(*images, *given):
+            encoded = encode(program, len(image))
+            return cpu.sweep(image, inverse, coordinates, planes, levels, encoded, spec, out)
+        if isinstance(image, Tensor) and image.numel() and native.may_be_recorded(image, *given):
+            return _record(image, inverse, coordinates, planes, levels, program, spec)
+    elif spec.is_plain(first.dtype, program) and native.may_run(*images, *given):
+        return _gather(image, inverse, coordinates, planes, spec, out)
     where = [_tensor(values, first.device) for values in (inverse, coordinates, planes)]
     if isinstance(image, Tensor):
-        result = _define(image, where, look, levels, program)
+        result = run_definition(image, *where, levels, program, spec)
     else:
         result = torch.cat(
             [
-                _define(
+                run_definition(
                     one[None],
-                    [None if v is None else v if v.shape[0] == 1 else v[i : i + 1] for v in where],
-                    look,
+                    *(None if v is None else v if v.shape[0] == 1 else v[i : i + 1] for v in where),
                     None if levels is None else levels[i : i + 1],
                     [step.of(i) for step in program],
+                    spec,
                 )
                 for i, one in enumerate(image)
             ]
@@ -98,89 +97,48 @@ def warp(
     return result if out is None else out.copy_(result)
 
 
-class _Look(NamedTuple):
-    """What is the same for all samples. Fills are in the units of the image."""
-
-    size: tuple[int, int]
-    interpolation: str
-    border: str
-    fill: np.ndarray
-    fills: np.ndarray | None
-    dtype: torch.dtype
-
-    def is_plain(self, source: torch.dtype, program: Program) -> bool:
-        """Returns whether pixels are only moved, in their own dtype."""
-        return self.interpolation == "nearest" and not program and self.dtype == source
-
-    def is_compiled(self, source: torch.dtype, program: Program) -> bool:
-        swept = source in native.SWEEP_DTYPES and self.dtype in native.SWEEP_DTYPES
-        return swept or self.is_plain(source, program)
+def _record(
+    image: Tensor,
+    inverse: Array | None,
+    coordinates: Tensor | None,
+    planes: Array | None,
+    levels: Array | None,
+    program: Program,
+    spec: Spec,
+) -> Tensor:
+    """Returns the sweep with a graph, by kernels both ways."""
+    codes, params, layout = encode_tensors(program, image.device)
+    inverse, planes, levels = (_tensor(values, image.device) for values in (inverse, planes, levels))
+    inverse = None if inverse is None else inverse.double()
+    coordinates = None if coordinates is None else coordinates.float()
+    return sweep(image, inverse, coordinates, params, planes, levels, codes, spec._replace(program=layout))
 
 
-def _compiled(
+def _gather(
     image: Tensor | Sequence[Tensor],
     inverse: Array | None,
     coordinates: Tensor | None,
     planes: Array | None,
-    look: _Look,
-    levels: np.ndarray | None,
-    program: Program,
+    spec: Spec,
     out: Tensor | None,
 ) -> Tensor:
+    """Returns images of any dtype with their pixels moved, bit for bit."""
     first = image if isinstance(image, Tensor) else image[0]
-    b = first.shape[0] if isinstance(image, Tensor) else len(image)
-    c = first.shape[-3]
-    target = torch.empty((b, c, *look.size), dtype=look.dtype) if out is None else out
-    if coordinates is not None:
-        coordinates = coordinates.float().expand(b, -1, -1, -1).contiguous()
-    where = (
+    target = torch.empty((len(image), first.shape[-3], *spec.size), dtype=spec.dtype) if out is None else out
+    dense = None if coordinates is None else coordinates.float().expand(len(image), -1, -1, -1).contiguous()
+    native.module.gather_nearest(
+        native.describe(image), first.shape[-3], first.element_size(),
         None if inverse is None else native.host(inverse, np.float64),
-        None if coordinates is None else native.addresses(coordinates),
+        None if dense is None else native.addresses(dense),
         None if planes is None else native.host(planes, np.float64),
-    )
-    sources, outputs, threads = native.describe(image), native.addresses(target), torch.get_num_threads()
-    border = native.BORDERS[look.border]
-    if first.dtype in native.SWEEP_DTYPES and look.dtype in native.SWEEP_DTYPES:
-        native.module.sweep(
-            sources, c, native.SWEEP_DTYPES[first.dtype], *where, look.fills, look.fill,
-            native.INTERPOLATIONS[look.interpolation], border,
-            None if levels is None else np.ascontiguousarray(levels, np.int32),
-            *encode(program, b), outputs, native.SWEEP_DTYPES[look.dtype], *look.size, threads,
-        )  # fmt: skip
-    else:
-        fills = None if look.fills is None else _bits(look.fills, look.dtype)
-        native.module.gather_nearest(
-            sources, c, first.element_size(), *where, fills, _bits(look.fill, look.dtype), border, outputs,
-            *look.size, threads,
-        )  # fmt: skip
+        _bits(spec.fills, spec.dtype) if spec.fills else None, _bits(spec.fill, spec.dtype),
+        native.BORDERS[spec.border], native.addresses(target), *spec.size, torch.get_num_threads(),
+    )  # fmt: skip
     return target
 
 
-def _define(
-    image: Tensor, where: Sequence[Tensor | None], look: _Look, levels: np.ndarray | None, program: Program
-) -> Tensor:
-    inverse, coordinates, planes = where
-    plain = look.is_plain(image.dtype, program)
-    x = image if plain else to_unit(image)
-    unit = 1 / 255 if image.dtype == torch.uint8 and not plain else 1.0
-    options: dict[str, Any] = {
-        "interpolation": look.interpolation,
-        "border": look.border,
-        "fill": _typed(look.fill * unit, x.dtype).to(x.device),
-        "planes": planes,
-        "fills": None if look.fills is None else _typed(look.fills * unit, x.dtype).to(x.device),
-    }
-    if levels is None:
-        x = definition.warp(x, inverse, look.size, coordinates=coordinates, **options)
-    else:
-        x = reduce(x, inverse, look.size, coordinates, levels, options)
-    return x if plain else from_unit(pixel_definition.pixel(x, program), look.dtype)
-
-
-def _colours(fill: float | Sequence[float], channels: int) -> np.ndarray:
-    row = np.empty(channels)
-    row[:] = fill
-    return row
+def _colours(fill: float | Sequence[float], channels: int) -> tuple[float, ...]:
+    return tuple(fill) if isinstance(fill, Sequence | np.ndarray) else (float(fill),) * channels
 
 
 def _tensor(values: Array | None, device: torch.device) -> Tensor | None:
@@ -188,17 +146,15 @@ def _tensor(values: Array | None, device: torch.device) -> Tensor | None:
         return values
     tensor = torch.from_numpy(np.ascontiguousarray(values))
     # Double precision costs nothing on a host; on a device positions are float32.
-    return tensor if device.type == "cpu" else tensor.to(device, torch.float32, non_blocking=True)
+    if device.type == "cpu" or not tensor.is_floating_point():
+        return tensor.to(device, non_blocking=True)
+    return tensor.to(device, torch.float32, non_blocking=True)
 
 
-def _typed(values: np.ndarray, dtype: torch.dtype) -> Tensor:
-    """Returns numbers in a dtype, rounded where it holds integers."""
-    return torch.from_numpy(values if dtype.is_floating_point else values.round()).to(dtype)
-
-
-def _bits(values: np.ndarray, dtype: torch.dtype) -> np.ndarray:
+def _bits(values: Sequence[float] | Sequence[Sequence[float]], dtype: torch.dtype) -> np.ndarray:
     """Returns numbers as the bytes they have in the dtype, each in the low end of a uint64."""
-    raw = _typed(values, dtype).contiguous().view(torch.uint8).reshape(*values.shape, -1).numpy()
-    padded = np.zeros((*values.shape, 8), np.uint8)
+    numbers = np.array(values, np.float64)
+    raw = typed(numbers, dtype).contiguous().view(torch.uint8).reshape(*numbers.shape, -1).numpy()
+    padded = np.zeros((*numbers.shape, 8), np.uint8)
     padded[..., : raw.shape[-1]] = raw
     return padded.view(np.uint64)[..., 0]

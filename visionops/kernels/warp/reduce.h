@@ -10,15 +10,43 @@
 namespace visionops {
 namespace VISIONOPS_ISA {
 
-// Pixels [left, right) x [top, bottom).
-struct Box {
-  int left, top, right, bottom;
+// The source of one sample as it is once reduced, and where the output reads that.
+struct Reduction {
+  Reduction(const Sweep& job, int64_t sample)
+      : matrix(job.geometry.matrix_of(sample)), map(job.geometry.map_of(sample)) {
+    const Source& source = job.sources[sample];
+    if (job.levels && (matrix || map)) level_y = job.levels[2 * sample], level_x = job.levels[2 * sample + 1];
+    factors[0] = 1 << level_x, factors[1] = 1 << level_y;
+    height = static_cast<int>((source.height + factors[1] - 1) / factors[1]);
+    width = static_cast<int>((source.width + factors[0] - 1) / factors[0]);
+    if (!matrix || !(level_x || level_y)) return;
+    for (int i = 0; i < 2; ++i)
+      for (int j = 0; j < 3; ++j) changed_[3 * i + j] = matrix[3 * i + j] / factors[i] + shift(i) * matrix[6 + j];
+    std::copy(matrix + 6, matrix + 9, changed_ + 6);
+    matrix = changed_;
+  }
+  Reduction(const Reduction&) = delete;
+
+  bool is_trivial() const { return !level_x && !level_y; }
+  // How much further from zero the centre of a reduced pixel lies, along x (0) or y (1).
+  double shift(int axis) const { return 0.5 / factors[axis] - 0.5; }
+
+  const double* matrix;
+  const float* map;
+  int level_y = 0, level_x = 0;
+  int factors[2];  // along x, along y
+  int height, width;
+
+ private:
+  double changed_[9];
 };
 
-// Returns what the rows [begin, end) of the output read of a source of height x width: the bounding box of their
-// positions with room for the taps, or everything where that is not known.
-inline Box region_read(const double* matrix, const float* map, const int factors[2], int out_width, int begin, int end,
-                       int height, int width, Border border) {
+// Returns what the rows [begin, end) of the output read of the reduced source: the bounding box of their positions
+// with room for the taps, or everything where that is not known.
+inline Box region_read(const Reduction& small, int out_width, int begin, int end, Border border) {
+  const double* const matrix = small.matrix;
+  const float* const map = small.map;
+  const int *const factors = small.factors, height = small.height, width = small.width;
   double low_x = INFINITY, low_y = INFINITY, high_x = -INFINITY, high_y = -INFINITY;
   bool known = true;
   auto include = [&](double x, double y) {
@@ -40,8 +68,8 @@ inline Box region_read(const double* matrix, const float* map, const int factors
   }
   const bool folds = border == Border::reflect || border == Border::circular;
   const bool within = low_x >= 1 && low_y >= 1 && high_x < width - 2 && high_y < height - 2;
-  const bool small = low_x > -FAR && low_y > -FAR && high_x < FAR && high_y < FAR && low_x <= high_x && low_y <= high_y;
-  if (!known || !small || (folds && !within)) return {0, 0, width, height};
+  const bool near = low_x > -FAR && low_y > -FAR && high_x < FAR && high_y < FAR && low_x <= high_x && low_y <= high_y;
+  if (!known || !near || (folds && !within)) return {0, 0, width, height};
   auto first = [](double low, int n) {
     return static_cast<int>(std::clamp(std::floor(low) - 2, 0.0, std::max(n - 4.0, 0.0)));
   };
@@ -129,6 +157,17 @@ View<float> reduce(const View<T>& source, int channels, int level_y, int level_x
   }
   return {scratch.get(), (source.height + ky - 1) / ky, (source.width + kx - 1) / kx, box.top, box.left,
           static_cast<int64_t>(rows) * columns, columns, 1, 1.0f};
+}
+
+// The same, with the sums of blocks in a type that holds them.
+template <class T>
+View<float> reduce_region(const View<T>& source, int channels, const Reduction& small, const Box& box,
+                          std::unique_ptr<float[]>& scratch) {
+  // Sixteen bits hold the sum of 256 bytes.
+  using Wide = std::conditional_t<std::is_same_v<T, uint8_t>, uint32_t, float>;
+  using Narrow = std::conditional_t<std::is_same_v<T, uint8_t>, uint16_t, float>;
+  return small.level_y <= 8 ? reduce<T, Narrow>(source, channels, small.level_y, small.level_x, box, scratch)
+                            : reduce<T, Wide>(source, channels, small.level_y, small.level_x, box, scratch);
 }
 
 }  // namespace VISIONOPS_ISA

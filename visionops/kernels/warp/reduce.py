@@ -20,6 +20,8 @@ def reduce(
     options: dict[str, Any],
 ) -> Tensor:
     """Returns `definition.warp` of the images reduced by ``2 ** levels`` (along y, along x), sample by sample."""
+    if isinstance(levels, Tensor):
+        levels = levels.numpy(force=True)
     kinds = np.unique(levels, axis=0)
     out = None
     for level in kinds:

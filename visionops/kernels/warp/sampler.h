@@ -16,6 +16,25 @@ namespace VISIONOPS_ISA {
 // Rows that are swept together, run by run: what they read of a turned source is still in the first cache.
 constexpr int BAND = 8;
 
+// Where the pixels of a run read, at a matrix or a map. Places that no pixel needs are ones that another reads, or
+// (left, top), so that a part of a source will do.
+inline void find_positions(const Sweep& job, const double* matrix, const float* map, const int factors[2], int left,
+                           int top, const Run& run, Positions& at) {
+  const bool nearest = job.interpolation == Interpolation::nearest;
+  if (map)
+    map_positions(map, job.geometry.width, run, nearest ? NEAREST_BIAS : 0, factors, at);
+  else if (nearest)
+    exact_positions(matrix, run, NEAREST_BIAS, at);
+  else
+    matrix_positions(matrix, run, at);
+  if (at.any_lost)
+    for (int i = 0; i < RUN; ++i)
+      if (at.lost[i]) at.x[i] = left, at.y[i] = top, at.tx[i] = at.ty[i] = 0;
+  const int last = run.count - 1;
+  for (int i = run.count; i < RUN; ++i)
+    at.x[i] = at.x[last], at.y[i] = at.y[last], at.tx[i] = at.tx[last], at.ty[i] = at.ty[last];
+}
+
 // Samples runs of one source. Holds what does not change from run to run.
 template <class T>
 class Sampler {
@@ -47,12 +66,7 @@ class Sampler {
       return;
     }
     const bool nearest = job_.interpolation == Interpolation::nearest;
-    if (map_)
-      map_positions(map_, job_.geometry.width, run, nearest ? NEAREST_BIAS : 0, factors_, at_);
-    else if (nearest)
-      exact_positions(matrix_, run, NEAREST_BIAS, at_);
-    else
-      matrix_positions(matrix_, run, at_);
+    find_positions(job_, matrix_, map_, factors_, view_.left, view_.top, run, at_);
     if (nearest)
       sample_nearest(tile);
     else if (job_.interpolation == Interpolation::bicubic)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import torch
 
-from visionops.kernels.pixel.program import Layout
+from visionops.kernels.pixel.program import Layout, Program
 
 
 class Spec(NamedTuple):
@@ -28,4 +28,8 @@ class Spec(NamedTuple):
     fill: tuple[float, ...]
     fills: tuple[tuple[float, ...], ...]
     dtype: torch.dtype
-    program: Layout
+    program: Layout = Layout()
+
+    def is_plain(self, source: torch.dtype, program: Program) -> bool:
+        """Returns whether pixels are only moved, in their own dtype."""
+        return self.interpolation == "nearest" and not program and self.dtype == source

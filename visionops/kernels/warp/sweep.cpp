@@ -151,43 +151,22 @@ class Sweeper {
 
 template <class T>
 void sweep_source(const Sweep& job, const Pass& pass, int begin, int end) {
-  const Source& source = job.sources[pass.sample];
-  const float unit = std::is_same_v<T, uint8_t> ? 1.0f / 255 : 1.0f;
-  const View<T> view{reinterpret_cast<const T*>(source.address), static_cast<int>(source.height),
-                     static_cast<int>(source.width), 0, 0, source.channel_stride, source.row_stride,
-                     source.column_stride, unit};
+  const View<T> view = view_of<T>(job.sources[pass.sample]);
   std::vector<float> fills;
   const double one = std::is_same_v<T, uint8_t> ? 1.0 / 255 : 1.0;
   for (int c = 0; c < job.channels; ++c) fills.push_back(job.fill ? static_cast<float>(job.fill[c] * one) : 0);
   for (int i = 0; i < job.geometry.domains * job.channels; ++i) fills.push_back(static_cast<float>(job.fills[i] * one));
   const float* const fill = fills.data();
 
-  const double* matrix = job.geometry.matrix_of(pass.sample);
-  const float* const map = job.geometry.map_of(pass.sample);
-  const int level_y = job.levels ? job.levels[2 * pass.sample] : 0;
-  const int level_x = job.levels ? job.levels[2 * pass.sample + 1] : 0;
-  const int factors[2] = {1 << level_x, 1 << level_y};
-  if ((!level_x && !level_y) || (!matrix && !map)) {
-    Sampler<T> sampler(job, view, matrix, map, factors, fill);
+  const Reduction small(job, pass.sample);
+  if (small.is_trivial()) {
+    Sampler<T> sampler(job, view, small.matrix, small.map, small.factors, fill);
     return Sweeper<T>(job, pass, sampler, fill + job.channels).sweep(begin, end);
   }
-  double reduced[9];
-  if (matrix) {
-    for (int i = 0; i < 2; ++i)
-      for (int j = 0; j < 3; ++j)
-        reduced[3 * i + j] = matrix[3 * i + j] / factors[i] + (0.5 / factors[i] - 0.5) * matrix[6 + j];
-    std::copy(matrix + 6, matrix + 9, reduced + 6);
-    matrix = reduced;
-  }
-  const int height = (view.height + factors[1] - 1) / factors[1], width = (view.width + factors[0] - 1) / factors[0];
-  const Box box = region_read(matrix, map, factors, job.geometry.width, begin, end, height, width, job.border);
   std::unique_ptr<float[]> scratch;
-  // Sixteen bits hold the sum of 256 bytes.
-  using Wide = std::conditional_t<std::is_same_v<T, uint8_t>, uint32_t, float>;
-  using Narrow = std::conditional_t<std::is_same_v<T, uint8_t>, uint16_t, float>;
-  const View<float> small = level_y <= 8 ? reduce<T, Narrow>(view, job.channels, level_y, level_x, box, scratch)
-                                         : reduce<T, Wide>(view, job.channels, level_y, level_x, box, scratch);
-  Sampler<float> sampler(job, small, matrix, map, factors, fill);
+  const Box box = region_read(small, job.geometry.width, begin, end, job.border);
+  const View<float> reduced = reduce_region(view, job.channels, small, box, scratch);
+  Sampler<float> sampler(job, reduced, small.matrix, small.map, small.factors, fill);
   Sweeper<float>(job, pass, sampler, fill + job.channels).sweep(begin, end);
 }
 

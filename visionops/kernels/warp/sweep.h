@@ -22,6 +22,11 @@ struct Source {
   int64_t address, height, width, channel_stride, row_stride, column_stride;
 };
 
+// Pixels [left, right) x [top, bottom).
+struct Box {
+  int left, top, right, bottom;
+};
+
 // Where each output pixel reads its source: at a matrix, at a map, or (neither) at its own place.
 struct Geometry {
   const double* inverse;     // (batch or 1, 3, 3)

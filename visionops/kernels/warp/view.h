@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <type_traits>
 
 #include "warp/sweep.h"
 
@@ -22,6 +23,13 @@ struct View {
     return (y - top) * static_cast<int32_t>(row_stride) + (x - left) * static_cast<int32_t>(column_stride);
   }
 };
+
+template <class T>
+View<T> view_of(const Source& source) {
+  return {reinterpret_cast<const T*>(source.address), static_cast<int>(source.height), static_cast<int>(source.width),
+          0, 0, source.channel_stride, source.row_stride, source.column_stride,
+          std::is_same_v<T, uint8_t> ? 1.0f / 255 : 1.0f};
+}
 
 // Returns an index brought into [0, n): as `fold` of definition.py.
 inline int32_t fold(int32_t i, int32_t n, Border border) {
