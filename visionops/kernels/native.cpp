@@ -205,6 +205,8 @@ std::pair<Doubles, Doubles> sweep_adjoint_arrays(
   for (size_t b = 0; b < batch; ++b)
     require(adjoint.grads[b].height == height && adjoint.grads[b].width == width, "grads must have the output's size");
   require(!image || (image->shape(0) == batch && dtype == 1), "image must have an address for each float32 sample");
+  for (size_t b = 0; b < batch; ++b)
+    require(sources.data()[6 * b] || !(wants_matrix || map || wants_params), "these gradients need the image");
   require(!wants_matrix || inverse, "without matrices there is no gradient of them");
   require(!map || (coordinates && map->shape(0) == batch), "map must have an address for each sample");
   adjoint.image = data_of(image);
@@ -242,20 +244,16 @@ void gather_arrays(const Array<int64_t, 2>& sources, int64_t channels, int items
   gather_nearest(job, threads);
 }
 
-void filter_arrays(const Array<int64_t, 2>& sources, int64_t channels, int dtype, const Array<float, 2>& taps_x,
-                   const Array<float, 2>& taps_y, int border, double fill, const MaybeArray<int32_t, 2>& codes,
-                   const MaybeArray<int32_t, 1>& starts, const MaybeArray<float, 2>& params,
-                   const Array<int64_t, 1>& outputs, int out_dtype, int threads) {
+Separable separable_of(const Array<int64_t, 2>& sources, int64_t channels, const Array<float, 2>& taps_x,
+                       const Array<float, 2>& taps_y, int border, const Array<int64_t, 1>& outputs) {
   const size_t batch = sources.shape(0);
   Separable job{};
   job.sources = check_sources(sources, channels, true);
   job.batch = static_cast<int64_t>(batch);
   job.channels = extent(channels);
-  require(dtype >= 0 && dtype <= 1 && out_dtype >= 0 && out_dtype <= 1 && border >= 0 && border <= 3,
-          "unknown dtype or border");
+  require(border >= 0 && border <= 3, "unknown border");
   require(outputs.shape(0) == batch, "outputs must have one address for each sample");
   require(taps_x.shape(1) % 2 == 1 && taps_y.shape(1) % 2 == 1, "taps must be odd in number");
-  job.dtype = static_cast<Dtype>(dtype);
   job.taps_x = taps_x.data();
   job.taps_y = taps_y.data();
   job.size_x = extent(static_cast<int64_t>(taps_x.shape(1)));
@@ -263,8 +261,19 @@ void filter_arrays(const Array<int64_t, 2>& sources, int64_t channels, int dtype
   job.taps_x_step = step_of(taps_x, batch, job.size_x, "taps_x");
   job.taps_y_step = step_of(taps_y, batch, job.size_y, "taps_y");
   job.border = static_cast<Border>(border);
-  job.fill = static_cast<float>(fill);
   job.outputs = outputs.data();
+  return job;
+}
+
+void filter_arrays(const Array<int64_t, 2>& sources, int64_t channels, int dtype, const Array<float, 2>& taps_x,
+                   const Array<float, 2>& taps_y, int border, double fill, const MaybeArray<int32_t, 2>& codes,
+                   const MaybeArray<int32_t, 1>& starts, const MaybeArray<float, 2>& params,
+                   const Array<int64_t, 1>& outputs, int out_dtype, int threads) {
+  const size_t batch = sources.shape(0);
+  Separable job = separable_of(sources, channels, taps_x, taps_y, border, outputs);
+  require(dtype >= 0 && dtype <= 1 && out_dtype >= 0 && out_dtype <= 1, "unknown dtype");
+  job.dtype = static_cast<Dtype>(dtype);
+  job.fill = static_cast<float>(fill);
   if (!codes) {
     require(dtype == out_dtype, "without a program the dtype must stay");
     nb::gil_scoped_release release;
@@ -279,6 +288,30 @@ void filter_arrays(const Array<int64_t, 2>& sources, int64_t channels, int dtype
   colours.outputs = job.outputs;
   nb::gil_scoped_release release;
   filter_then_sweep(job, colours, threads);
+}
+
+void filter_adjoint_arrays(const Array<int64_t, 2>& grads, int64_t channels, const Array<float, 2>& taps_x,
+                           const Array<float, 2>& taps_y, int border, const Array<int64_t, 1>& outputs, int threads) {
+  Separable job = separable_of(grads, channels, taps_x, taps_y, border, outputs);
+  job.dtype = Dtype::float32;
+  nb::gil_scoped_release release;
+  filter_adjoint(job, threads);
+}
+
+Doubles filter_products_arrays(const Array<int64_t, 2>& grads, const Array<int64_t, 2>& images, int64_t channels,
+                               bool down, int64_t size, int border, double fill, int threads) {
+  const size_t batch = images.shape(0);
+  require(grads.shape(0) == batch && size % 2 == 1 && border >= 0 && border <= 3, "unknown border, or sizes differ");
+  Doubles sums = zeros(batch, size);
+  const Products job{check_sources(grads, channels, true), check_sources(images, channels, true),
+                     static_cast<int64_t>(batch), extent(channels), down, extent(size), static_cast<Border>(border),
+                     static_cast<float>(fill), sums.data()};
+  for (size_t b = 0; b < batch; ++b)
+    require(job.grads[b].height == job.images[b].height && job.grads[b].width == job.images[b].width,
+            "grads must have the images' size");
+  nb::gil_scoped_release release;
+  filter_products(job, threads);
+  return sums;
 }
 
 Doubles philox_arrays(uint64_t seed, uint64_t epoch, uint64_t view,
@@ -326,6 +359,10 @@ NB_MODULE(_native, m) {
         nb::arg("taps_x"), nb::arg("taps_y"), nb::arg("border"), nb::arg("fill"), nb::arg("codes").none(),
         nb::arg("starts").none(), nb::arg("params").none(), nb::arg("outputs"), nb::arg("out_dtype"),
         nb::arg("threads"));
+  m.def("filter_adjoint", &filter_adjoint_arrays, nb::arg("grads"), nb::arg("channels"), nb::arg("taps_x"),
+        nb::arg("taps_y"), nb::arg("border"), nb::arg("outputs"), nb::arg("threads"));
+  m.def("filter_products", &filter_products_arrays, nb::arg("grads"), nb::arg("images"), nb::arg("channels"),
+        nb::arg("down"), nb::arg("size"), nb::arg("border"), nb::arg("fill"), nb::arg("threads"));
   m.def("philox_uniform", &philox_arrays, nb::arg("seed"), nb::arg("epoch"), nb::arg("view"), nb::arg("index"),
         nb::arg("counts"));
   m.def("features", [] { return name_of(active_isa()); });

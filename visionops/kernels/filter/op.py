@@ -9,10 +9,12 @@ from torch import Tensor
 
 from visionops.kernels import native
 from visionops.kernels.pixel import definition as pixel_definition
+from visionops.kernels.pixel import pixel
 from visionops.kernels.pixel.program import Program, encode, tensors_of
 from visionops.kernels.pixel.units import from_unit, to_unit
 
-from . import definition
+from . import cpu, definition
+from .autograd import correlate
 
 Array = np.ndarray | Tensor
 
@@ -48,25 +50,30 @@ def filter_separable(
     given = [t for t in (taps_x, taps_y) if isinstance(t, Tensor)] + tensors_of(program)
     plain = not program and dtype == image.dtype
     if _is_compiled(image.dtype, dtype, plain) and native.may_run(image, *given):
+        if plain:
+            return cpu.correlate(image, taps_x, taps_y, border, fill, out)
         if out is None:
             out = torch.empty(image.shape, dtype=dtype)
         row = native.host(taps_x, np.float32)
         column = row if taps_y is taps_x else native.host(taps_y, np.float32)
-        steps = (None, None, None) if plain else encode(program, image.shape[0])
+        codes, starts, params = encode(program, image.shape[0])
         native.module.filter_separable(
             native.describe(image), image.shape[1], native.SWEEP_DTYPES[image.dtype],
-            row, column, native.BORDERS[border], fill, *steps,
+            row, column, native.BORDERS[border], fill, codes, starts, params,
             native.addresses(out), native.SWEEP_DTYPES[dtype], torch.get_num_threads(),
         )  # fmt: skip
         return out
     x = to_unit(image)
-    unit = 1 / 255 if image.dtype == torch.uint8 else 1.0
+    fill = fill / 255 if image.dtype == torch.uint8 else fill
     across, down = (torch.as_tensor(t).to(x.device, x.dtype) for t in (taps_x, taps_y))
-    x = definition.filter_separable(x, across, down, border=border, fill=fill * unit)
-    result = from_unit(pixel_definition.pixel(x, program), dtype)
+    if x.dtype == torch.float32 and native.may_be_recorded(image, *given):
+        result = pixel(correlate(x, across, down, border, fill), program, dtype=dtype)
+    else:
+        x = definition.filter_separable(x, across, down, border=border, fill=fill)
+        result = from_unit(pixel_definition.pixel(x, program), dtype)
     return result if out is None else out.copy_(result)
 
 
 def _is_compiled(source: torch.dtype, target: torch.dtype, plain: bool) -> bool:
-    """Returns whether the kernel reads and writes these: uint8 only where nothing follows the filter."""
+    """Returns whether one kernel reads and writes these: uint8 only where nothing follows the filter."""
     return source in native.SWEEP_DTYPES and target in native.SWEEP_DTYPES and (plain or source == torch.float32)

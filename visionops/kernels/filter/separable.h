@@ -24,10 +24,35 @@ void filter_separable(const Separable& job, int threads);
 // outputs are read. The filter's own outputs are not written.
 void filter_then_sweep(const Separable& job, const Sweep& colours, int threads);
 
-// Filters the rows [begin, end) of one channel.
-namespace baseline { void filter_rows(const Separable& job, int64_t sample, int channel, int begin, int end); }
-namespace avx2 { void filter_rows(const Separable& job, int64_t sample, int channel, int begin, int end); }
-namespace avx512 { void filter_rows(const Separable& job, int64_t sample, int channel, int begin, int end); }
-namespace avx512vbmi { void filter_rows(const Separable& job, int64_t sample, int channel, int begin, int end); }
+// The adjoint in the image. The sources are gradients, float32, and the taps are mirrored.
+void filter_adjoint(const Separable& job, int threads);
+
+// The adjoint in the taps of one axis: `sums` (batch, size) receives the sums over pixels and channels of `grads` times
+// the image shifted by each tap. Both are float32.
+struct Products {
+  const Source* grads;
+  const Source* images;
+  int64_t batch;
+  int channels;
+  bool down;  // along y instead of x
+  int size;   // odd
+  Border border;
+  float fill;
+  double* sums;
+};
+
+void filter_products(const Products& job, int threads);
+
+// Filters the rows [begin, end) of one channel; adds the products of one channel to `sums`.
+#define VISIONOPS_DECLARE(isa)                                                                    \
+  namespace isa {                                                                                 \
+  void filter_rows(const Separable& job, int64_t sample, int channel, int begin, int end);        \
+  void product_rows(const Products& job, int64_t sample, int channel, double* sums);              \
+  }
+VISIONOPS_DECLARE(baseline)
+VISIONOPS_DECLARE(avx2)
+VISIONOPS_DECLARE(avx512)
+VISIONOPS_DECLARE(avx512vbmi)
+#undef VISIONOPS_DECLARE
 
 }  // namespace visionops

@@ -87,7 +87,10 @@ class Sample {
     std::vector<float> means{0.0f};
     std::vector<double> sums(blocks_);
     Pass pass{sample_, 0, 0, 0.0f, nullptr, colours[0], stages > 1 && cuts[1] == 0 ? sums.data() : nullptr};
-    each_rows([&](int begin, int end) { forward(job_, pass, begin, end); });
+    if (job_.sources[sample_].address)
+      each_rows([&](int begin, int end) { forward(job_, pass, begin, end); });
+    else
+      std::fill(colours[0], colours[0] + size, 0.0f);  // of a linear program, whose gradient needs no colours
     for (size_t s = 0; s + 1 < stages; ++s) {
       if (cuts[s] != cuts[s + 1]) {
         colours.push_back(scratch().take(s + 2, size));

@@ -12,11 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from visionops.kernels.folding import fold, unfold, unfold_gradient
+from visionops.kernels.functions import adjoint_of_adjoint, fold, unfold, unfold_gradient
 from visionops.kernels.pixel.program import Layout, Op
 
 from . import cpu
 from .spec import Spec
+from .sweep import define
 
 # Positions of the differentiable tensors: image, inverse, coordinates, params.
 DIFFERENTIABLE = 4
@@ -43,8 +44,11 @@ def sweep(
 
 class _Sweep(torch.autograd.Function):
     @staticmethod
-    def forward(*args: Any) -> Tensor:
-        *tensors, spec = args
+    def forward(  # no *args: dynamo would count ctx among them (torch 2.13)
+        image: Tensor, inverse: Any, coordinates: Any, params: Tensor, planes: Any, levels: Any, codes: Tensor,
+        spec: Spec,
+    ) -> Tensor:  # fmt: skip
+        tensors = (image, inverse, coordinates, params, planes, levels, codes)
         if torch.compiler.is_compiling():
             return _sweep_op(*tensors, *_flat(spec))
         return _run(*tensors, spec)
@@ -73,8 +77,11 @@ class _Sweep(torch.autograd.Function):
 
 class _Adjoint(torch.autograd.Function):
     @staticmethod
-    def forward(*args: Any) -> tuple[Tensor, ...]:
-        grad, *tensors, shape, dtype, spec, needs = args
+    def forward(
+        grad: Tensor, image: Any, inverse: Any, coordinates: Any, params: Tensor, planes: Any, levels: Any,
+        codes: Tensor, shape: Any, dtype: torch.dtype, spec: Spec, needs: Any,
+    ) -> tuple[Tensor, ...]:  # fmt: skip
+        tensors = (image, inverse, coordinates, params, planes, levels, codes)
         if torch.compiler.is_compiling():
             return tuple(_adjoint_op(grad, *tensors, list(shape), dtype, *_flat(spec), list(needs)))
         return _run_adjoint(grad, *tensors, shape, dtype, spec, needs)
@@ -89,29 +96,12 @@ class _Adjoint(torch.autograd.Function):
         grad, image, inverse, coordinates, params, planes, levels, codes = ctx.saved_tensors
         shape, _, spec, needs = ctx.rest
         image = grad.new_zeros(shape) if image is None else image
+
+        def meaning(*values: Tensor) -> Tensor:
+            return define(*values, planes, levels, codes, spec)
+
         given = (image, inverse, coordinates, params)
-        floating = [i for i, t in enumerate(given) if t is not None and t.is_floating_point()]
-
-        def adjoint(grad: Tensor, *values: Tensor) -> tuple[Tensor, ...]:
-            tensors = list(given)
-            for i, value in zip(floating, values, strict=True):
-                tensors[i] = value
-
-            def define(*wanted: Tensor) -> Tensor:
-                inner = list(tensors)
-                for i, value in zip((i for i, need in enumerate(needs) if need), wanted, strict=True):
-                    inner[i] = value
-                return define(*inner, planes, levels, codes, spec)
-
-            _, pull = torch.func.vjp(define, *(tensors[i] for i, need in enumerate(needs) if need))
-            return pull(grad)
-
-        _, pull = torch.func.vjp(adjoint, grad, *(given[i] for i in floating))
-        by_grad, *found = pull(tuple(grads))
-        by_given: list[Tensor | None] = [None] * DIFFERENTIABLE
-        for i, value in zip(floating, found, strict=True):
-            by_given[i] = value
-        return (by_grad, *by_given, *(None,) * 7)
+        return (*adjoint_of_adjoint(meaning, grad, given, needs, grads), *(None,) * 7)
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
