@@ -20,8 +20,10 @@ OPERATOR_CHECKS = [
     testing.check_operator_batches,
     testing.check_operator_strides,
     testing.check_operator_gradients,
+    testing.check_operator_second_order,
     testing.check_operator_transforms,
     testing.check_operator_compiles,
+    testing.check_operator_saves,
 ]
 STEP_CHECKS = [
     testing.check_step_arguments,

@@ -23,6 +23,7 @@ import visionops.augment as va
 from visionops import Pipeline
 from visionops.filters import GaussianBlur, gaussian_blur, gaussian_kernel1d
 from visionops.geometry import split_intrinsics
+from visionops.kernels import native
 from visionops.kernels.filter import filter_separable
 from visionops.kernels.pixel import Instruction, Op, pixel
 from visionops.kernels.warp import warp
@@ -66,12 +67,14 @@ class Operator:
         example: makes the input of a batch of n, in a dtype.
         dtypes: that the function takes.
         module: the Module, if that is what is called.
+        saves: how many tensors as large as the input its kernels keep for the backward pass; None: it has no kernel.
     """
 
     call: Callable[[Tensor], Any]
     example: Callable[[int, torch.dtype], Tensor]
     dtypes: tuple[torch.dtype, ...] = (torch.float64, torch.float32)
     module: nn.Module | None = None
+    saves: int | None = None
 
 
 def noise_image(n: int, dtype: torch.dtype, *, channels: int = 3, size: tuple[int, int] = (9, 8)) -> Tensor:
@@ -104,7 +107,7 @@ _TAPS = np.array([[0.2, 0.5, 0.3]])
 _PIXELS = (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.uint8)
 
 OPERATORS: Mapping[str, Operator] = {
-    "visionops.filters.gaussian_blur": Operator(lambda x: gaussian_blur(x, sigma=0.8), noise_image, _PIXELS),
+    "visionops.filters.gaussian_blur": Operator(lambda x: gaussian_blur(x, sigma=0.8), noise_image, _PIXELS, saves=0),
     "visionops.filters.GaussianBlur": Operator(
         _BLUR,
         noise_image,
@@ -115,9 +118,11 @@ OPERATORS: Mapping[str, Operator] = {
         lambda x: gaussian_kernel1d(x, 7), lambda n, dtype: torch.arange(1, n + 1).to(dtype) / 2
     ),
     "visionops.geometry.split_intrinsics": Operator(split_intrinsics, _intrinsics),
-    "visionops.kernels.warp": Operator(lambda x: warp(x, _MATRIX, (7, 6)), noise_image, _PIXELS),
-    "visionops.kernels.pixel": Operator(lambda x: pixel(x, _PROGRAM), noise_image, _PIXELS),
-    "visionops.kernels.filter_separable": Operator(lambda x: filter_separable(x, _TAPS, _TAPS), noise_image, _PIXELS),
+    "visionops.kernels.warp": Operator(lambda x: warp(x, _MATRIX, (7, 6)), noise_image, _PIXELS, saves=0),
+    "visionops.kernels.pixel": Operator(lambda x: pixel(x, _PROGRAM), noise_image, _PIXELS, saves=1),
+    "visionops.kernels.filter_separable": Operator(
+        lambda x: filter_separable(x, _TAPS, _TAPS), noise_image, _PIXELS, saves=0
+    ),
 }
 
 
@@ -258,27 +263,84 @@ def check_operator_gradients(case: Operator) -> None:
     torch.autograd.gradcheck(case.call, (x,), fast_mode=True, check_forward_ad=True, check_backward_ad=False)
 
 
-def check_operator_transforms(case: Operator) -> None:
-    """vmap over a new dimension and torch.func.grad work."""
+def check_operator_second_order(case: Operator) -> None:
+    """Second derivatives are right in double precision, and those of float32's kernels are the same."""
     x = case.example(2, torch.float64)
-    both = torch.stack([x, x * 0.9])
-    one_by_one = zip(*(_listed(case.call(b)) for b in both), strict=True)
-    close(torch.vmap(case.call)(both), [torch.stack(p) for p in one_by_one], torch.float64, scale=1e3)
+    torch.autograd.gradgradcheck(case.call, (x.clone().requires_grad_(),), fast_mode=True)
+    exact = _second_order(case, x)
+    close(_second_order(case, x.float()), exact, torch.float32, scale=10 * _size([exact]))
 
-    def total(t: Tensor) -> Tensor:
-        return sum(o.sum() for o in _listed(case.call(t)))  # type: ignore[return-value]
 
-    eager = x.clone().requires_grad_()
-    total(eager).backward()
-    assert eager.grad is not None
-    close(torch.func.grad(total)(x), eager.grad, torch.float64, scale=1e3)
+def _second_order(case: Operator, x: Tensor) -> Tensor:
+    """Returns the gradient of the squared gradient of a sum of fourth powers."""
+    x = x.clone().requires_grad_()
+    (first,) = torch.autograd.grad(_energy(case.call(x)), x, create_graph=True)
+    return torch.autograd.grad(first.square().sum(), x)[0]
+
+
+def _energy(result: Any) -> Tensor:
+    return sum(o.pow(4).sum() for o in _listed(result))  # type: ignore[return-value]
+
+
+def check_operator_transforms(case: Operator) -> None:
+    """vmap over a new dimension, torch.func.grad and vmap of it work, in double precision and by kernels."""
+    for dtype in (torch.float64, torch.float32):
+        x = case.example(2, dtype)
+        both = torch.stack([x, x * 0.9])
+        one_by_one = zip(*(_listed(case.call(b)) for b in both), strict=True)
+        close(torch.vmap(case.call)(both), [torch.stack(p) for p in one_by_one], dtype, scale=1e3)
+
+        def energy(t: Tensor) -> Tensor:
+            return _energy(case.call(t))
+
+        expected = []
+        for b in both:
+            eager = b.clone().requires_grad_()
+            expected += torch.autograd.grad(energy(eager), eager)
+        scale = 10 * _size(expected)
+        close(torch.func.grad(energy)(x), expected[0], dtype, scale=scale)
+        close(torch.vmap(torch.func.grad(energy))(both), torch.stack(expected), dtype, scale=scale)
 
 
 def check_operator_compiles(case: Operator) -> None:
-    x = case.example(2, torch.float32)
+    """torch.compile takes the whole of it, forward and backward."""
+    x = case.example(2, torch.float32).requires_grad_()
     torch.compiler.reset()
     out = torch.compile(case.call, fullgraph=True, backend="aot_eager")(x)
-    close(out, case.call(x), torch.float32, scale=_size(_listed(out)))
+    expected = case.call(x)
+    close(_detached(out), _detached(expected), torch.float32, scale=_size(_detached(out)))
+    grads = [torch.autograd.grad(_energy(o), x)[0] for o in (out, expected)]
+    close(*grads, torch.float32, scale=10 * _size(grads))
+
+
+def _detached(value: Any) -> list[Tensor]:
+    return [v.detach() for v in _listed(value)]
+
+
+def check_operator_saves(case: Operator) -> None:
+    """Its kernels keep for the backward pass what the gradient needs, and no more."""
+    if case.saves is None or not native.active():
+        return
+    x = case.example(2, torch.float32).requires_grad_()
+    kept = saved_bytes(lambda: case.call(x))
+    image = x.numel() * x.element_size()
+    assert sum(n >= image for n in kept) == case.saves, f"kept {kept} bytes, of an input of {image}"
+    assert sum(n for n in kept if n < image) < 1024, f"kept {kept} bytes"
+
+
+def saved_bytes(run: Callable[[], Any]) -> list[int]:
+    """Returns the sizes of the memory blocks that autograd keeps of a run, each once, views and all."""
+    blocks: dict[int, int] = {}
+
+    def pack(t: Tensor) -> Tensor:
+        blocks[t.untyped_storage().data_ptr()] = t.untyped_storage().nbytes()
+        return t
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
+        result = run()  # kept until the blocks are counted, so that no address is used twice
+    sizes = list(blocks.values())
+    del result
+    return sizes
 
 
 def check_module(case: Operator) -> None:

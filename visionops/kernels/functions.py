@@ -47,16 +47,18 @@ def adjoint_of_adjoint(
     """Returns the gradients by `grad` and by each of `given` of what an adjoint returned.
 
     Args:
-        define: the definition, of all of `given`.
+        define: the definition, of all of `given`; linear in those that are None.
         grad: what the adjoint was given.
         needs: which of `given` the adjoint returned gradients of.
         cotangents: of those.
     """
+    shapes = iter(cotangents)
+    zeros = [torch.zeros_like(next(shapes)) if need else None for need in needs]
     floating = [i for i, t in enumerate(given) if t is not None and t.is_floating_point()]
     wanted = [i for i, need in enumerate(needs) if need]
 
     def adjoint(grad: Tensor, *values: Tensor) -> tuple[Tensor, ...]:
-        tensors = _with(given, floating, values)
+        tensors = [z if t is None else t for z, t in zip(zeros, _with(given, floating, values), strict=True)]
         _, pull = torch.func.vjp(lambda *v: define(*_with(tensors, wanted, v)), *(tensors[i] for i in wanted))
         return pull(grad)
 

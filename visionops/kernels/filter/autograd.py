@@ -63,7 +63,7 @@ class _Adjoint(torch.autograd.Function):
         def meaning(image: Tensor, taps_x: Tensor, taps_y: Tensor) -> Tensor:
             return definition.filter_separable(image, taps_x, taps_y, border=border, fill=fill)
 
-        given = (torch.zeros_like(grad) if image is None else image, taps_x, taps_y)
+        given = (image, taps_x, taps_y)
         return (*adjoint_of_adjoint(meaning, grad, given, needs, grads), None, None, None)
 
     @staticmethod

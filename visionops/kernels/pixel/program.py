@@ -115,7 +115,7 @@ def encode_tensors(program: Program, device: torch.device) -> tuple[Tensor, Tens
 
 def decode_tensors(codes: Tensor, params: Tensor, layout: Layout) -> list[Instruction]:
     """Returns the program that was encoded."""
-    ends = (*layout.starts[1:], params.shape[1])
+    ends = (*layout.starts[1:], params.shape[1])[: len(layout.starts)]
     return [
         Instruction(codes[:, i], params[:, start:end], ops)
         for i, (start, end, ops) in enumerate(zip(layout.starts, ends, layout.ops, strict=True))

@@ -94,8 +94,7 @@ class _Adjoint(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Any, ...]:
         grad, image, inverse, coordinates, params, planes, levels, codes = ctx.saved_tensors
-        shape, _, spec, needs = ctx.rest
-        image = grad.new_zeros(shape) if image is None else image
+        _, _, spec, needs = ctx.rest
 
         def meaning(*values: Tensor) -> Tensor:
             return define(*values, planes, levels, codes, spec)
