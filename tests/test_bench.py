@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from visionops.bench import Report, Table, accuracy, fusing, importing, loader, machine, rounds, sides
+from visionops.bench import Report, Table, accuracy, fusing, importing, loader, machine, rounds, sides, training
 from visionops.bench.photos import PHOTOS, load_photos
 from visionops.bench.report import cell, spread
+from visionops.kernels import native
 
 
 def without(monkeypatch, *modules):
@@ -185,3 +186,40 @@ class TestPhotos:
         assert not real
         assert [v.shape for v in photos.values()] == [(512, 512, 3), (400, 600, 3)]
         assert all(v.dtype == np.uint8 and v.std() > 20 for v in photos.values())
+
+
+@pytest.fixture(scope="module")
+def small_training():
+    threads = torch.get_num_threads()
+    report = training.run(seconds=0.01, rounds=2, batch=2, size=(40, 40))
+    assert torch.get_num_threads() == threads
+    return report
+
+
+class TestTraining:
+    def test_every_side_of_every_pipeline_is_in_the_table(self, small_training):
+        (table,) = small_training.tables
+        assert len(table.rows) == len(training.PIPELINES) * (2 + sides.installed("kornia"))
+        assert [r[0] for r in table.rows if r[0]] == list(training.PIPELINES.values())
+        assert all(len(row) == len(table.columns) for row in table.rows)
+
+    @pytest.mark.skipif(not native.active(), reason="no compiled kernel runs")
+    def test_memory_is_counted(self, small_training):
+        for which, found in small_training.results["pipelines"].items():
+            kept = {name: one["kept_bytes"] for name, one in found.items()}
+            # Moves alone keep nothing of the images; colours need the images again, which are there anyway.
+            allowed = 0 if which == "move" else small_training.results["bytes"]
+            assert allowed <= kept["visionops"] <= allowed + 8192
+            assert kept["visionops, definitions"] > 2 * small_training.results["bytes"]
+
+    def test_both_sides_do_the_same_to_images(self):
+        """Each pipeline has the steps that its peer has."""
+        pytest.importorskip("kornia")
+        for which in training.PIPELINES:
+            assert len(training.steps_of(which)) == len(training.kornia_of(which))
+
+    def test_without_kornia(self, monkeypatch):
+        monkeypatch.setattr(training, "installed", lambda name: name != "kornia")
+        report = training.run(seconds=0.01, rounds=1, batch=2, size=(20, 20))
+        assert all(row[3] == "-" for row in report.tables[0].rows)
+        assert any("Kornia" in note and "not installed" in note for note in report.tables[0].notes)

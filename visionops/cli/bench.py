@@ -14,9 +14,10 @@ Measures on this machine and prints a table; --json keeps every raw round beside
 
   loader   images/s of one core, photos to training batches, beside Albumentations and Kornia;
            and how far a warp is from OpenCV and from exact arithmetic
+  training time of forward and backward on a float batch, and memory kept between, beside Kornia
   fusing   sharpness kept by resampling once instead of five times
   import   seconds that `import visionops` adds to `import torch`
-  all      these three
+  all      all of these
 
 Peers that are missing are told and left out: pip install 'visionops[bench]' brings them."""
 
@@ -28,15 +29,16 @@ def add(commands: Any) -> None:
         description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     kinds = parser.add_subparsers(dest="bench", required=True, metavar="BENCHMARK")
-    for name, text in (("loader", "images/s and accuracy"), ("fusing", "sharpness"), ("import", "import time"),
-                       ("all", "all three")):  # fmt: skip
+    for name, text in (("loader", "images/s and accuracy"), ("training", "forward and backward"),
+                       ("fusing", "sharpness"), ("import", "import time"), ("all", "all of them")):  # fmt: skip
         one = kinds.add_parser(name, help=text, description=f"Measures {text}.")
+        if name in ("loader", "training", "all"):
+            one.add_argument("--seconds", type=_positive(float), default=2.0, metavar="S",
+                             help="measured for each side, form and pipeline: 7 to 21 times this in all, and "
+                             "quieter the longer (default: %(default)s)")  # fmt: skip
         if name in ("loader", "all"):
             one.add_argument("--photos", type=_positive(int), default=8, metavar="N",
                              help="how many of the eight photos (default: %(default)s)")  # fmt: skip
-            one.add_argument("--seconds", type=_positive(float), default=2.0, metavar="S",
-                             help="measured for each side, form and pipeline; about 21 times this in all, and "
-                             "quieter the longer (default: %(default)s)")  # fmt: skip
         if name in ("fusing", "all"):
             one.add_argument("--draws", type=_positive(int), default=20, metavar="N",
                              help="random chains (default: %(default)s)")  # fmt: skip
@@ -49,7 +51,7 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    names = ("loader", "fusing", "import") if args.bench == "all" else (args.bench,)
+    names = ("loader", "training", "fusing", "import") if args.bench == "all" else (args.bench,)
     for name in names:
         report = _measure(name, args)
         report.show()
@@ -61,10 +63,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _measure(name: str, args: argparse.Namespace) -> Report:
-    from visionops.bench import fusing, importing, loader
+    from visionops.bench import fusing, importing, loader, training
 
     if name == "loader":
         return loader.run(photos=args.photos, seconds=args.seconds)
+    if name == "training":
+        return training.run(seconds=args.seconds)
     return fusing.run(draws=args.draws) if name == "fusing" else importing.run(repeats=args.repeats)
 
 
