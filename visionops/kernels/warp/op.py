@@ -32,7 +32,7 @@ def warp(
     fill: float | Sequence[float] = 0.0,
     planes: Float[Array, "#b d 4 3"] | None = None,
     fills: Sequence[float | Sequence[float]] | None = None,
-    levels: Int[np.ndarray, "b 2"] | None = None,
+    levels: Int[Array, "b 2"] | None = None,
     program: Program = (),
     dtype: torch.dtype | None = None,
     out: Tensor | None = None,
@@ -55,6 +55,7 @@ def warp(
             domain i and inside all before it gets ``fills[i]``.
         fills: a fill for each domain.
         levels: powers of two (along y, along x) by which each source is reduced first, by area; "nearest" reduces none.
+            A tensor is not read back: every level is made.
         program: colours after the resampling, see `visionops.kernels.pixel.program`.
         dtype: of the result; None keeps the image's.
         out: a contiguous tensor to write into, outside autograd only.
@@ -65,7 +66,7 @@ def warp(
     """
     first = image if isinstance(image, Tensor) else image[0]
     c = first.shape[-3]
-    if interpolation == "nearest" or levels is None or not levels.any():
+    if interpolation == "nearest" or levels is None or (isinstance(levels, np.ndarray) and not levels.any()):
         levels = None
     look = _Look(
         size,
@@ -75,7 +76,7 @@ def warp(
         None if fills is None or planes is None else np.stack([_colours(f, c) for f in fills]),
         dtype or first.dtype,
     )
-    given = [t for t in (inverse, coordinates, planes) if isinstance(t, Tensor)] + tensors_of(program)
+    given = [t for t in (inverse, coordinates, planes, levels) if isinstance(t, Tensor)] + tensors_of(program)
     images = [image] if isinstance(image, Tensor) else image
     if look.is_compiled(first.dtype, program) and native.may_run(*images, *given):
         return _compiled(image, inverse, coordinates, planes, look, levels, program, out)
@@ -123,7 +124,7 @@ def _compiled(
     coordinates: Tensor | None,
     planes: Array | None,
     look: _Look,
-    levels: np.ndarray | None,
+    levels: Array | None,
     program: Program,
     out: Tensor | None,
 ) -> Tensor:
@@ -144,7 +145,7 @@ def _compiled(
         native.module.sweep(
             sources, c, native.SWEEP_DTYPES[first.dtype], *where, look.fills, look.fill,
             native.INTERPOLATIONS[look.interpolation], border,
-            None if levels is None else np.ascontiguousarray(levels, np.int32),
+            None if levels is None else native.host(levels, np.int32),
             *encode(program, b), outputs, native.SWEEP_DTYPES[look.dtype], *look.size, threads,
         )  # fmt: skip
     else:
@@ -157,7 +158,7 @@ def _compiled(
 
 
 def _define(
-    image: Tensor, where: Sequence[Tensor | None], look: _Look, levels: np.ndarray | None, program: Program
+    image: Tensor, where: Sequence[Tensor | None], look: _Look, levels: Array | None, program: Program
 ) -> Tensor:
     inverse, coordinates, planes = where
     plain = look.is_plain(image.dtype, program)
