@@ -16,7 +16,8 @@ Measures on this machine and prints a table; --json keeps every raw round beside
            and how far a warp is from OpenCV and from exact arithmetic
   fusing   sharpness kept by resampling once instead of five times
   import   seconds that `import visionops` adds to `import torch`
-  all      these three
+  compiled images/s of whole pipelines under torch.compile, beside eager mode; needs a C++ compiler
+  all      these four
 
 Peers that are missing are told and left out: pip install 'visionops[bench]' brings them."""
 
@@ -29,7 +30,7 @@ def add(commands: Any) -> None:
     )  # fmt: skip
     kinds = parser.add_subparsers(dest="bench", required=True, metavar="BENCHMARK")
     for name, text in (("loader", "images/s and accuracy"), ("fusing", "sharpness"), ("import", "import time"),
-                       ("all", "all three")):  # fmt: skip
+                       ("compiled", "pipelines under torch.compile"), ("all", "all four")):  # fmt: skip
         one = kinds.add_parser(name, help=text, description=f"Measures {text}.")
         if name in ("loader", "all"):
             one.add_argument("--photos", type=_positive(int), default=8, metavar="N",
@@ -37,6 +38,9 @@ def add(commands: Any) -> None:
             one.add_argument("--seconds", type=_positive(float), default=2.0, metavar="S",
                              help="measured for each side, form and pipeline; about 21 times this in all, and "
                              "quieter the longer (default: %(default)s)")  # fmt: skip
+        if name == "compiled":
+            one.add_argument("--seconds", type=_positive(float), default=4.0, metavar="S",
+                             help="measured for each side and row (default: %(default)s)")  # fmt: skip
         if name in ("fusing", "all"):
             one.add_argument("--draws", type=_positive(int), default=20, metavar="N",
                              help="random chains (default: %(default)s)")  # fmt: skip
@@ -49,7 +53,7 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    names = ("loader", "fusing", "import") if args.bench == "all" else (args.bench,)
+    names = ("loader", "fusing", "import", "compiled") if args.bench == "all" else (args.bench,)
     for name in names:
         report = _measure(name, args)
         report.show()
@@ -61,10 +65,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _measure(name: str, args: argparse.Namespace) -> Report:
-    from visionops.bench import fusing, importing, loader
+    from visionops.bench import compiled, fusing, importing, loader
 
     if name == "loader":
         return loader.run(photos=args.photos, seconds=args.seconds)
+    if name == "compiled":
+        return compiled.run(seconds=args.seconds)
     return fusing.run(draws=args.draws) if name == "fusing" else importing.run(repeats=args.repeats)
 
 
