@@ -13,7 +13,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -60,7 +59,7 @@ class Elastic(Deform):
     def displacement(self, values: Values, size: tuple[int, int], like: Tensor) -> Tensor:
         h, w = size
         by, bx = _spline(h, self.spacing), _spline(w, self.spacing)
-        high, low = (torch.from_numpy(np.atleast_1d(half)).to(like.device) for half in key_halves(values["key"]))
+        high, low = (_whole(half, like.device) for half in key_halves(values["key"]))
         knots = normal_field(high, low, torch.Size((2, by.shape[1], bx.shape[1])))
         alpha = values["alpha"]
         alpha = (
@@ -70,6 +69,10 @@ class Elastic(Deform):
         field = by.to(like.device) @ knots @ bx.to(like.device).T
         steepest = _steepest(field.expand(-1, -1, max(h, 2), max(w, 2)))  # one row of pixels is one that repeats
         return field * (STEEPEST / steepest.clamp(min=STEEPEST))
+
+
+def _whole(number: Any, device: torch.device) -> Tensor:
+    return torch.atleast_1d(torch.as_tensor(number).to(device, torch.int64))
 
 
 def _steepest(field: Tensor) -> Tensor:

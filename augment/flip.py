@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from visionops.errors import mistake
+import torch
+from torch import Tensor
+
+from visionops.errors import mistake, refuse
 from visionops.pipeline.distributions import Choice, PerSample
 from visionops.pipeline.matrix import Matrix
 from visionops.pipeline.numbers import Size, where
@@ -17,6 +20,8 @@ class HorizontalFlip(Geometric):
     Args:
         p: the probability that it runs.
     """
+
+    fits = True
 
     def __init__(self, p: float = 1.0) -> None:
         super().__init__(p=p)
@@ -31,6 +36,8 @@ class VerticalFlip(Geometric):
     Args:
         p: the probability that it runs.
     """
+
+    fits = True
 
     def __init__(self, p: float = 1.0) -> None:
         super().__init__(p=p)
@@ -48,6 +55,8 @@ class Rotate90(Geometric):
         p: the probability that it runs.
     """
 
+    fits = True
+
     def __init__(self, turns: Any = None, *, p: float = 1.0) -> None:
         super().__init__(p=p, turns=Choice([0, 1, 2, 3]) if turns is None else turns)
         drawn = self.drawn["turns"]
@@ -60,6 +69,13 @@ class Rotate90(Geometric):
 
     def output_size(self, values: Values, size: Size) -> Size:
         odd = values["turns"] % 2 == 1
+        if isinstance(odd, Tensor):
+            if isinstance(size[0], int) and size[0] == size[1]:
+                return size
+            if torch.compiler.is_compiling() or odd.device.type != "cpu":
+                rule = "square where the host does not see the turns"
+                raise refuse("Rotate90", "image", rule, tuple(size), "Turn before torch.compile, or pad.")
+            odd = odd.numpy()
         return where(odd, size[1], size[0]), where(odd, size[0], size[1])
 
     def matrix(self, values: Values, size: Size) -> Matrix:

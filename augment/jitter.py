@@ -27,7 +27,7 @@ from visionops.pipeline.steps import Color, Values
 
 from .tone import check_channels
 
-ORDERS = np.array(list(itertools.permutations(range(4))))
+ORDERS = tuple(itertools.permutations(range(4)))
 
 
 def _brightness(factor: Any, channels: int) -> Any:
@@ -166,49 +166,56 @@ class ColorJitter(Color):
     def program(self, values: Values, channels: int) -> list[Instruction]:
         check_channels("ColorJitter", channels)
         used = [i for i in self.parts if channels == 3 or not NEEDS_COLOUR[i]]
-        params = {i: PARTS[i][2](values[PARTS[i][0]], channels) for i in used}
+        params = [PARTS[i][2](values[PARTS[i][0]], channels) for i in used]
         order = values["order"]
-        order = order.numpy(force=True) if isinstance(order, Tensor) else order
+        if isinstance(order, Tensor) and order.device.type == "cpu" and not torch.compiler.is_compiling():
+            order = order.numpy(force=True)
+        if isinstance(order, Tensor) or (isinstance(order, np.ndarray) and any(isinstance(p, Tensor) for p in params)):
+            return _in_turn(used, params, order)
         if not isinstance(order, np.ndarray):
-            return [Instruction(PARTS[i][1], params[i]) for i in ORDERS[int(order)].tolist() if i in params]
+            return [Instruction(PARTS[i][1], params[used.index(i)]) for i in ORDERS[int(order)] if i in used]
         # Sample by sample another operation in each of the places: codes and parameters are picked from the four.
-        chosen = ORDERS[order.astype(np.int64)]
-        ranks = np.stack([(chosen == i).argmax(1) for i in used])  # when each part comes, of four
-        turn = ranks.argsort(0)  # which part comes first, second, ...
+        turn = np.array(_turns(used))[order.astype(np.int64)]
         codes = np.array([PARTS[i][1] for i in used], np.int32)
-        table = _stack([params[i] for i in used], len(order))
+        table = _stack(params, len(order))
         rows_ = np.arange(len(order))
-        program = []
-        for place in turn:
-            picked = (
-                table[torch.from_numpy(place), torch.from_numpy(rows_)]
-                if isinstance(table, Tensor)
-                else table[place, rows_]
-            )
-            program.append(Instruction(codes[place], picked))
-        return program
+        return [Instruction(codes[place], table[place, rows_]) for place in turn.T]
 
 
-def _stack(params: Sequence[Any], batch: int) -> Any:
-    """Returns parameters of several operations as one array or tensor (operations, b, widest), padded by zeros."""
-    tensors = [p for p in params if isinstance(p, Tensor)]
-    widest = max((len(p) if isinstance(p, tuple) else p.shape[1] for p in params), default=0)
-    if tensors:
-        padded = []
-        for p in params:
-            t = (
-                p
-                if isinstance(p, Tensor)
-                else torch.as_tensor(np.asarray(p), dtype=tensors[0].dtype).to(tensors[0].device)
-            )
-            t = t.reshape(-1, t.shape[-1]).expand(batch, -1)
-            padded.append(nn.functional.pad(t, (0, widest - t.shape[1])))
-        return torch.stack(padded)
+def _turns(used: Sequence[int]) -> list[list[int]]:
+    """Returns for each of the orders which of the used parts comes first, second, ..."""
+    return [[used.index(i) for i in order if i in used] for order in ORDERS]
+
+
+def _stack(params: Sequence[Any], batch: int) -> np.ndarray:
+    """Returns parameters of several operations as one array (operations, b, widest), padded by zeros."""
+    widest = max((np.shape(p)[-1] for p in params), default=0)
     out = np.zeros((len(params), batch, widest), np.float32)
     for i, p in enumerate(params):
         values = np.asarray(p, np.float32)
         out[i, :, : values.shape[-1]] = values
     return out
+
+
+def _in_turn(used: Sequence[int], params: Sequence[Any], order: np.ndarray | Tensor) -> list[Instruction]:
+    """Returns the parts in each sample's order (b,), their parameters as tensors; so are the codes, if the order is."""
+    if not used:
+        return []
+    like = next(v for v in (*params, order) if isinstance(v, Tensor))
+    each = [p if isinstance(p, Tensor) else torch.as_tensor(np.atleast_2d(p)).to(like) for p in params]
+    widest = max(p.shape[1] for p in each)
+    table = torch.stack([nn.functional.pad(p, (0, widest - p.shape[1])).expand(len(order), -1) for p in each], 1)
+    ops = tuple(PARTS[i][1] for i in used)
+    if isinstance(order, Tensor):
+        turn = torch.tensor(_turns(used), device=like.device)[order.long()]
+        codes: Any = torch.tensor([int(op) for op in ops], dtype=torch.int32, device=like.device)[turn]
+    else:
+        turn = torch.tensor(_turns(used), device=like.device)[torch.from_numpy(order).long().to(like.device)]
+        codes = np.array(ops, np.int32)[np.array(_turns(used))[order.astype(np.int64)]]
+    picked = table.gather(1, turn[:, :, None].expand(-1, -1, widest))
+    return [
+        Instruction(codes[:, k], picked[:, k], ops if isinstance(order, Tensor) else None) for k in range(len(used))
+    ]
 
 
 def _is_zero(value: Any) -> bool:

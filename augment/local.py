@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from visionops.errors import mistake
+import torch
+from torch import Tensor
+
+from visionops.errors import mistake, refuse
 from visionops.filters import gaussian_kernel1d
+from visionops.filters.gaussian import truncated_taps
 from visionops.pipeline.distributions import bound_values
 from visionops.pipeline.numbers import where
 from visionops.pipeline.steps import Filter, Values
@@ -32,9 +37,17 @@ class GaussianBlur(Filter):
         if border not in ("constant", "reflect", "replicate", "circular"):
             raise mistake("GaussianBlur", "border", "'constant', 'reflect', 'replicate' or 'circular'", repr(border))
         self.kernel_size, self.border = kernel_size, border
+        self.widest = bounds[1] if bounds else None
 
     def taps(self, values: Values) -> tuple[Any, Any]:
-        taps = gaussian_kernel1d(values["sigma"], self.kernel_size)
+        sigma = values["sigma"]
+        if self.kernel_size is None and isinstance(sigma, Tensor) and torch.compiler.is_compiling():
+            if self.widest is None:
+                rule = "given under torch.compile where sigma has no fixed bound"
+                raise refuse("GaussianBlur", "kernel_size", rule, None)
+            taps: Any = truncated_taps(sigma, math.ceil(4 * self.widest))
+        else:
+            taps = gaussian_kernel1d(sigma, self.kernel_size)
         return taps, taps
 
     def idle(self, values: Values, active: Any) -> Values:

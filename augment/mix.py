@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from visionops.errors import mistake
-from visionops.pipeline.numbers import Size
+from visionops.pipeline.numbers import Size, floor, maximum, minimum, sqrt, where
 from visionops.pipeline.steps import Mix, Values
 
 # Nodes of the table that inverts the Beta distribution; errors of the quantile stay under 1e-4.
@@ -29,19 +29,31 @@ class _Mixed(Mix):
         if num_classes is not None and (not isinstance(num_classes, int) or num_classes < 1):
             raise mistake(name, "num_classes", "a positive int", num_classes)
         self.num_classes = num_classes
-        self.quantiles = _beta_quantiles(float(alpha))
+        self.quantiles = torch.from_numpy(_beta_quantiles(float(alpha)))
 
     @property
     def draws(self) -> int:
         return 4
 
     def sample(self, uniforms: Sequence[Any], size: Size) -> dict[str, Any]:
+        if isinstance(uniforms[0], Tensor):
+            u, lot, x, y = uniforms
+            turn = lot.argsort(stable=True)
+            return {"share": self._share(u), "partner": turn.scatter(0, turn, turn.roll(-1)).to(u), "x": x, "y": y}
         u, lot, x, y = (np.atleast_1d(v) for v in uniforms)
         order = lot.argsort(kind="stable")
         partner = np.empty(len(order))
         partner[order] = np.roll(order, -1)  # a cycle: nobody is their own partner in a batch of two or more
-        share = np.interp(u, np.linspace(0, 1, TABLE), self.quantiles)
+        share = np.interp(u, np.linspace(0, 1, TABLE), self.quantiles.numpy())
         return {"share": share, "partner": partner, "x": x, "y": y}
+
+    def _share(self, uniform: Tensor) -> Tensor:
+        """Returns the quantile at a probability, between the table's nodes by a line."""
+        table = self.quantiles.to(uniform.device)
+        at = uniform * (TABLE - 1)
+        low = at.floor().clamp(max=TABLE - 2)
+        first, rest = table[low.long()], at - low
+        return first + rest * (table[low.long() + 1] - first)
 
     def soft_label(self, label: Tensor, values: Values, active: Any, size: tuple[int, int]) -> Tensor:
         name = type(self).__name__
@@ -50,6 +62,7 @@ class _Mixed(Mix):
                 raise mistake(name, "num_classes", "given where labels are integers", None)
             if label.ndim != 1 or (
                 label.device.type == "cpu"
+                and not torch.compiler.is_compiling()
                 and label.numel()
                 and not 0 <= int(label.min()) <= int(label.max()) < self.num_classes
             ):
@@ -59,11 +72,11 @@ class _Mixed(Mix):
             raise mistake(name, "label", "integers (b,) or soft labels (b, classes)", tuple(label.shape))
         if active is False:
             return label
-        share = np.where(active, self.kept_share(values, size), 1.0)
-        weight = torch.from_numpy(share).to(label.device, label.dtype)[:, None]
+        share = where(active, self.kept_share(values, size), 1.0)
+        weight = torch.as_tensor(share).to(label.device, label.dtype)[:, None]
         return weight * label + (1 - weight) * label[_index(values, label)]
 
-    def kept_share(self, values: Values, size: tuple[int, int]) -> np.ndarray:
+    def kept_share(self, values: Values, size: tuple[int, int]) -> Any:
         """Returns the share (b,) of each image that is its own."""
         return values["share"]
 
@@ -85,7 +98,7 @@ class MixUp(_Mixed):
         super().__init__(alpha, num_classes, p)
 
     def mix(self, image: Tensor, values: Values) -> Tensor:
-        share = torch.from_numpy(values["share"]).to(image.device, torch.float32)[:, None, None, None]
+        share = torch.as_tensor(values["share"]).to(image.device, torch.float32)[:, None, None, None]
         mixed = share * image + (1 - share) * image[_index(values, image)]
         return mixed.to(image.dtype) if image.is_floating_point() else mixed.round().to(image.dtype)
 
@@ -111,7 +124,7 @@ class CutMix(_Mixed):
 
     def mix(self, image: Tensor, values: Values) -> Tensor:
         h, w = image.shape[-2:]
-        box = [torch.from_numpy(edge).to(image.device)[:, None, None] for edge in self.rectangle(values, (h, w))]
+        box = [torch.as_tensor(edge).to(image.device)[:, None, None] for edge in self.rectangle(values, (h, w))]
         column, row = torch.arange(w, device=image.device), torch.arange(h, device=image.device)[:, None]
         inside = (column >= box[0]) & (column < box[2]) & (row >= box[1]) & (row < box[3])
         return torch.where(inside[:, None], image[_index(values, image)], image)
@@ -119,24 +132,24 @@ class CutMix(_Mixed):
     def mix_mask(self, mask: Tensor, values: Values) -> Tensor:
         return self.mix(mask, values)
 
-    def rectangle(self, values: Values, size: tuple[int, int]) -> tuple[np.ndarray, ...]:
+    def rectangle(self, values: Values, size: tuple[int, int]) -> tuple[Any, ...]:
         """Returns x0, y0, x1, y1 (b,) of the partner's part: whole pixels, cut to the image."""
         h, w = size
-        side = np.sqrt(1 - values["share"])
+        side = sqrt(1 - values["share"])
         edges = []
         for centre, n in ((values["x"], w), (values["y"], h)):
-            middle, half = np.floor(centre * n), np.floor(side * n) / 2
-            edges.append((np.clip(np.floor(middle - half), 0, n), np.clip(np.floor(middle + half), 0, n)))
+            middle, half = floor(centre * n), floor(side * n) / 2
+            edges.append(tuple(minimum(maximum(floor(middle + s * half), 0), n) for s in (-1, 1)))
         (x0, x1), (y0, y1) = edges
         return x0, y0, x1, y1
 
-    def kept_share(self, values: Values, size: tuple[int, int]) -> np.ndarray:
+    def kept_share(self, values: Values, size: tuple[int, int]) -> Any:
         x0, y0, x1, y1 = self.rectangle(values, size)
         return 1 - (x1 - x0) * (y1 - y0) / (size[0] * size[1])
 
 
 def _index(values: Values, like: Tensor) -> Tensor:
-    return torch.from_numpy(values["partner"].astype(np.int64)).to(like.device, non_blocking=True)
+    return torch.as_tensor(values["partner"]).to(like.device, torch.int64, non_blocking=True)
 
 
 def _beta_quantiles(alpha: float) -> np.ndarray:

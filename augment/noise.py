@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-from torch import Tensor
-
 from visionops.errors import mistake
 from visionops.kernels.pixel import Instruction, Op
 from visionops.kernels.pixel.program import INF
@@ -26,9 +23,8 @@ def key_of(uniform: Any) -> Any:
 
 def key_halves(key: Any) -> tuple[Any, Any]:
     """Returns the high and the low 24 bits of a key, as whole numbers."""
-    key = key.numpy(force=True) if isinstance(key, Tensor) else key
-    high = np.floor_divide(np.asarray(key), HALF).astype(np.int64)
-    return high, (key - high * HALF).astype(np.int64)
+    high = floor(key / HALF) * 1.0
+    return high, key - high * HALF
 
 
 class GaussianNoise(Color):
@@ -55,6 +51,4 @@ class GaussianNoise(Color):
 
     def program(self, values: Values, channels: int) -> list[Instruction]:
         high, low = key_halves(values["key"])
-        if high.ndim == 0:
-            high, low = float(high), float(low)
         return [Instruction(Op.NOISE, row(values["sigma"], high, low, *self.bounds))]

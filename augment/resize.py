@@ -24,6 +24,8 @@ class Resize(Geometric):
     Merged with its neighbours: Resize(64), Resize(512) costs no detail. Put Rasterize between to lose it.
     """
 
+    fits = True
+
     def __init__(
         self, size: int | Sequence[int], *, side: Literal["shortest", "longest"] = "shortest", p: float = 1.0
     ) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from visionops.errors import mistake
 from visionops.kernels.pixel import Instruction, Op
@@ -96,9 +98,16 @@ class Posterize(Color):
             raise mistake("Posterize", "bits", "from 1 to 8", bits)
 
     def program(self, values: Values, channels: int) -> list[Instruction]:
-        bits = np.atleast_1d(np.asarray(floor(values["bits"] + 0.5), np.int64))
-        step = 2 ** (8 - bits)[:, None]
-        return [Instruction(Op.LUT, (np.arange(256) // step * step / 255).astype(np.float32))]
+        bits = floor(values["bits"] + 0.5)
+        if isinstance(bits, Tensor):
+            grey = torch.arange(256, dtype=bits.dtype, device=bits.device)
+            return [Instruction(Op.LUT, _quantise(grey, 2 ** (8 - torch.atleast_1d(bits.detach())[:, None])))]
+        step = 2.0 ** (8 - np.atleast_1d(bits)[:, None])
+        return [Instruction(Op.LUT, _quantise(np.arange(256.0), step).astype(np.float32))]
+
+
+def _quantise(grey: Any, step: Any) -> Any:
+    return grey // step * step / 255
 
 
 class Normalize(Color):

@@ -8,7 +8,19 @@ import numpy as np
 import pytest
 import torch
 
-from visionops.bench import Report, Table, accuracy, fusing, importing, loader, machine, rounds, sides, training
+from visionops.bench import (
+    Report,
+    Table,
+    accuracy,
+    compiled,
+    fusing,
+    importing,
+    loader,
+    machine,
+    rounds,
+    sides,
+    training,
+)
 from visionops.bench.photos import PHOTOS, load_photos
 from visionops.bench.report import cell, spread
 from visionops.kernels import native
@@ -75,6 +87,22 @@ class TestLoader:
         said = [loader._verdict(found, forms(r)).removeprefix("2x / 4x: alone ") for r in (1.9, 2.0, 4.0)]
         assert said == ["MISSED, batch aim met", "floor met, batch aim met", "aim met, batch aim met"]
         assert loader._verdict(found, {"batch": {}}) == "2x / 4x: batch not compared"
+
+
+class TestCompiled:
+    def test_both_sides_are_measured_and_equal(self):
+        threads = torch.get_num_threads()
+        report = compiled.run(seconds=0.01, rounds=2, batch=1, size=(24, 20), which=("jitter",), backend="aot_eager")
+        assert torch.get_num_threads() == threads
+        (table,) = report.tables
+        assert [row[1] for row in table.rows] == list(compiled.WORK)
+        assert all(len(row) == len(table.columns) for row in table.rows)
+        for work in compiled.WORK:
+            found = report.results["pipelines"]["jitter"][work]
+            assert all(len(found[side]["images_per_second"]) == 2 for side in ("eager", "compiled"))
+            assert found["recompiled"] == 0
+            assert found["image_differs"] < 1e-4
+        assert 0 < found["gradient_differs"] < 1e-4
 
 
 class TestSides:

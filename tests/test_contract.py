@@ -32,6 +32,7 @@ STEP_CHECKS = [
     testing.check_step_edges,
     testing.check_step_dtypes,
     testing.check_step_gradients,
+    testing.check_step_compiles,
 ]
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+import torch
+
 
 class ArgumentError(ValueError, TypeError):
     """A misspelt or missing argument: a TypeError to Python, a ValueError to whoever reads a pipeline from a file."""
@@ -25,6 +27,20 @@ def mistake(function: str, argument: str, rule: str, got: object, remedy: str = 
     Resize: size must be positive, got (0, 4). Give (height, width).
     """
     return ValueError(f"{function}: {argument} must be {rule}, got {got}.{' ' if remedy else ''}{remedy}")
+
+
+def refuse(function: str, argument: str, rule: str, got: object, remedy: str = "") -> ValueError:
+    """Returns the error to raise for what cannot be compiled.
+
+    Under `torch.compile` it raises by itself, as a constant: an exception that is traced ends in a report on dynamo.
+    """
+    error = mistake(function, argument, rule, got, remedy)
+    return _raise(str(error)) if torch.compiler.is_compiling() else error
+
+
+@torch.compiler.assume_constant_result
+def _raise(message: str) -> ValueError:
+    raise ValueError(message)
 
 
 def closest(name: str, known: Iterable[str]) -> str:

@@ -468,6 +468,18 @@ def check_step_dtypes(case: StepCase) -> None:
             close(out, exact, dtype, scale=10 if to_float else 2)
 
 
+def check_step_compiles(case: StepCase) -> None:
+    """Compiled whole, the step draws what it draws in eager mode, and makes the same of it."""
+    pipe = step_pipeline(case)
+    targets = step_targets(case, 2, torch.float32)
+    torch.compiler.reset()
+    run = torch.compile(lambda targets, index: pipe(targets, index=index), fullgraph=True, backend="aot_eager")
+    out = run(targets, torch.tensor([13, 14]))
+    expected = pipe(targets, index=[13, 14])
+    for name in ("image", *(("label",) if "label" in targets else ())):
+        close(out[name], expected[name], torch.float32)
+
+
 def check_step_gradients(case: StepCase) -> None:
     """Gradients to the image and to every continuous value pass gradcheck in double precision."""
     if not case.smooth:

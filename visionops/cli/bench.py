@@ -3,73 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import importlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from visionops.bench import Report
-
-_DESCRIPTION = """\
-Measures on this machine and prints a table; --json keeps every raw round beside it.
-
-  loader   images/s of one core, photos to training batches, beside Albumentations and Kornia;
-           and how far a warp is from OpenCV and from exact arithmetic
-  training time of forward and backward on a float batch, and memory kept between, beside Kornia
-  fusing   sharpness kept by resampling once instead of five times
-  import   seconds that `import visionops` adds to `import torch`
-  all      all of these
-
-Peers that are missing are told and left out: pip install 'visionops[bench]' brings them."""
-
-
-def add(commands: Any) -> None:
-    """Adds the command to the parser."""
-    parser = commands.add_parser(
-        "bench", help="measure speed, accuracy, sharpness and import time",
-        description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
-    kinds = parser.add_subparsers(dest="bench", required=True, metavar="BENCHMARK")
-    for name, text in (("loader", "images/s and accuracy"), ("training", "forward and backward"),
-                       ("fusing", "sharpness"), ("import", "import time"), ("all", "all of them")):  # fmt: skip
-        one = kinds.add_parser(name, help=text, description=f"Measures {text}.")
-        if name in ("loader", "training", "all"):
-            one.add_argument("--seconds", type=_positive(float), default=2.0, metavar="S",
-                             help="measured for each side, form and pipeline: 7 to 21 times this in all, and "
-                             "quieter the longer (default: %(default)s)")  # fmt: skip
-        if name in ("loader", "all"):
-            one.add_argument("--photos", type=_positive(int), default=8, metavar="N",
-                             help="how many of the eight photos (default: %(default)s)")  # fmt: skip
-        if name in ("fusing", "all"):
-            one.add_argument("--draws", type=_positive(int), default=20, metavar="N",
-                             help="random chains (default: %(default)s)")  # fmt: skip
-        if name in ("import", "all"):
-            one.add_argument("--repeats", type=_positive(int), default=9, metavar="N",
-                             help="fresh processes of each kind (default: %(default)s)")  # fmt: skip
-        where, what = ("DIR", "a folder for one JSON file each") if name == "all" else ("FILE", "keep the results here")
-        one.add_argument("--json", type=Path, metavar=where, help=what)
-        one.set_defaults(run=run)
-
-
-def run(args: argparse.Namespace) -> int:
-    names = ("loader", "training", "fusing", "import") if args.bench == "all" else (args.bench,)
-    for name in names:
-        report = _measure(name, args)
-        report.show()
-        if args.json is not None:
-            path = args.json / f"{name}.json" if args.bench == "all" else args.json
-            report.save(path)
-            print(f"wrote {path}")
-    return 0
-
-
-def _measure(name: str, args: argparse.Namespace) -> Report:
-    from visionops.bench import fusing, importing, loader, training
-
-    if name == "loader":
-        return loader.run(photos=args.photos, seconds=args.seconds)
-    if name == "training":
-        return training.run(seconds=args.seconds)
-    return fusing.run(draws=args.draws) if name == "fusing" else importing.run(repeats=args.repeats)
+from typing import Any, NamedTuple
 
 
 def _positive(kind: type) -> Any:
@@ -81,3 +18,109 @@ def _positive(kind: type) -> Any:
 
     read.__name__ = kind.__name__  # what argparse calls it
     return read
+
+
+class Option(NamedTuple):
+    """A flag of some benchmarks, and the argument of their `run` that it gives."""
+
+    read: Callable[[str], Any]
+    default: Any
+    metavar: str
+    help: str
+
+
+SECONDS = Option(_positive(float), 2.0, "S", "measured for each side of each row, and quieter the longer")
+PHOTOS = Option(_positive(int), 8, "N", "how many of the eight photos")
+
+
+class Benchmark(NamedTuple):
+    """A module of `visionops.bench` whose `run` takes the options."""
+
+    module: str
+    text: str
+    options: dict[str, Option] = {}  # noqa: RUF012
+    in_all: bool = True
+
+
+BENCHMARKS = {
+    "loader": Benchmark(
+        "loader",
+        "images/s of one core, photos to training batches, beside Albumentations and Kornia;\n"
+        "and how far a warp is from OpenCV and from exact arithmetic",
+        {"photos": PHOTOS, "seconds": SECONDS},
+    ),
+    "training": Benchmark(
+        "training",
+        "time of forward and backward on a float batch, and memory kept between, beside Kornia",
+        {"seconds": SECONDS},
+    ),
+    "compiled": Benchmark(
+        "compiled",
+        "images/s of whole pipelines under torch.compile, beside eager mode; needs a C++ compiler",
+        {"seconds": SECONDS},
+    ),
+    "fusing": Benchmark(
+        "fusing",
+        "sharpness kept by resampling once instead of five times",
+        {"draws": Option(_positive(int), 20, "N", "random chains")},
+    ),
+    "import": Benchmark(
+        "importing",
+        "seconds that `import visionops` adds to `import torch`",
+        {"repeats": Option(_positive(int), 9, "N", "fresh processes of each kind")},
+    ),
+}
+
+
+def add(commands: Any) -> None:
+    """Adds the command to the parser."""
+    listed = "\n".join(
+        f"  {name:<9}" + one.text.replace("\n", "\n" + " " * 11) + ("" if one.in_all else " (not in all)")
+        for name, one in BENCHMARKS.items()
+    )
+    parser = commands.add_parser(
+        "bench",
+        help="measure speed, accuracy, sharpness and import time",
+        description="Measures on this machine and prints a table; --json keeps every raw round beside it.\n\n"
+        f"{listed}\n  all      all of these\n\n"
+        "Peers that are missing are told and left out: pip install 'visionops[bench]' brings them.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    kinds = parser.add_subparsers(dest="bench", required=True, metavar="BENCHMARK")
+    every: dict[str, Option] = {}
+    for name, one in BENCHMARKS.items():
+        text = one.text.replace("\n", " ")
+        _add(kinds.add_parser(name, help=text, description=f"Measures {text}."), one.options, "FILE")
+        every |= one.options
+    _add(kinds.add_parser("all", help="all of them", description="Measures everything."), every, "DIR")
+
+
+def _add(parser: argparse.ArgumentParser, options: dict[str, Option], where: str) -> None:
+    for name, option in options.items():
+        parser.add_argument(
+            f"--{name}",
+            type=option.read,
+            default=option.default,
+            metavar=option.metavar,
+            help=f"{option.help} (default: %(default)s)",
+        )
+    what = "a folder for one JSON file each" if where == "DIR" else "keep the results here"
+    parser.add_argument("--json", type=Path, metavar=where, help=what)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    names = [name for name, one in BENCHMARKS.items() if one.in_all] if args.bench == "all" else [args.bench]
+    for name in names:
+        one = BENCHMARKS[name]
+        module = importlib.import_module(f"visionops.bench.{one.module}")
+        if hasattr(module, "why_not") and (why := module.why_not()):
+            print(f"visionops bench {name}: not run, no figures: {why}.")
+            continue
+        report = module.run(**{option: getattr(args, option) for option in one.options})
+        report.show()
+        if args.json is not None:
+            path = args.json / f"{name}.json" if args.bench == "all" else args.json
+            report.save(path)
+            print(f"wrote {path}")
+    return 0

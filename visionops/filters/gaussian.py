@@ -84,14 +84,9 @@ def gaussian_kernel1d(
     [[0.1065, 0.787, 0.1065]]
     """
     if isinstance(sigma, Tensor):
-        column = torch.atleast_1d(sigma)[:, None]
-        radius = (
-            _radius(float(sigma.detach().max()) if sigma.numel() else 0.0) if kernel_size is None else kernel_size // 2
-        )
-        at = torch.arange(-radius, radius + 1, device=sigma.device, dtype=sigma.dtype)
-        weight = torch.exp(-(at**2) / (2 * column.clamp(min=SIGMA_FLOOR) ** 2))
         if kernel_size is None:
-            weight = torch.where(at.abs() <= (4 * column.detach()).ceil(), weight, 0)
+            return truncated_taps(sigma, _radius(float(sigma.detach().max()) if sigma.numel() else 0.0))
+        weight = _weights(sigma, kernel_size // 2)[1]
         return weight / weight.sum(1, keepdim=True)
     if isinstance(sigma, np.ndarray):
         rows = sigma.reshape(-1).tolist()
@@ -104,6 +99,19 @@ def gaussian_kernel1d(
     return np.array(
         [_taps(s, radius, min(radius, _radius(s)) if kernel_size is None else radius) for s in rows]
     ).reshape(-1, 2 * radius + 1)
+
+
+def truncated_taps(sigma: Tensor, radius: int) -> Float[Tensor, "b k"]:
+    """Returns 2 radius + 1 taps for each sigma, zero beyond ceil(4 sigma) from the middle."""
+    at, weight = _weights(sigma, radius)
+    own = torch.atleast_1d(sigma.detach())[:, None]
+    weight = torch.where(at.abs() <= (4 * own).ceil(), weight, 0)
+    return weight / weight.sum(1, keepdim=True)
+
+
+def _weights(sigma: Tensor, radius: int) -> tuple[Tensor, Tensor]:
+    at = torch.arange(-radius, radius + 1, device=sigma.device, dtype=sigma.dtype)
+    return at, torch.exp(-(at**2) / (2 * torch.atleast_1d(sigma)[:, None].clamp(min=SIGMA_FLOOR) ** 2))
 
 
 def _radius(sigma: float) -> int:

@@ -19,7 +19,7 @@ from visionops.kernels.warp import warp
 
 from . import matrix as mat
 from .memory import empty
-from .motion import Bound, Motion, compose, coordinates, levels, planes, uniform_size
+from .motion import Bound, Motion, compose, coordinates, levels, on, planes, uniform_size
 from .numbers import Size
 from .params import Drawn
 from .plan import Pass, Plan
@@ -44,10 +44,18 @@ def program_of(plan: Plan, drawn: Drawn, members: Sequence[int], channels: int) 
         if active is False:
             continue
         for one in step.program(drawn.values[i], channels):
-            if active is not True:
-                one = Instruction(np.where(active, one.codes, Op.NONE).astype(np.int32), one.params)
-            program.append(one)
+            program.append(one if active is True else _gate(one, active))
     return program
+
+
+def _gate(one: Instruction, active: Any) -> Instruction:
+    """Returns an instruction that is NONE for the samples that do not run it."""
+    if not isinstance(active, Tensor):
+        return Instruction(np.where(active, one.codes, Op.NONE).astype(np.int32), one.params)
+    if isinstance(one.codes, Tensor):
+        return Instruction(torch.where(active, one.codes, 0), one.params, one.ops)
+    code = Op(int(one.codes))
+    return Instruction(active.int() * int(code), one.params, (code,))
 
 
 class Options(NamedTuple):
@@ -214,9 +222,11 @@ def _prepare_warp(
     fills = [_scaled(fill if d.fill is None else d.fill, scale, channels) for d in domains]
     matrix, dense = _where(motion, size, like)
     reduced = levels(motion) if options.antialias and options.interpolation != "nearest" else None
-    if reduced is not None and len(reduced) != count:
+    if isinstance(reduced, Tensor):
+        reduced = reduced.expand(count, 2)
+    elif reduced is not None and len(reduced) != count:
         reduced = np.broadcast_to(reduced, (count, 2))
-    half_planes = planes(domains)
+    half_planes = on(like.device, planes(domains))
     if not motion.is_matrix:
         fill = next((d.fill for leg in motion.legs for d in leg.domains if d.fill is not None), fill)
     colour = _scaled(fill, scale, channels)
@@ -257,7 +267,7 @@ def _cut(values: Any, rows: slice | None) -> Any:
 
 
 def _steps(program: Sequence[Instruction], rows: slice | None) -> Sequence[Instruction]:
-    return program if rows is None else [Instruction(_cut(s.codes, rows), _cut(s.params, rows)) for s in program]
+    return program if rows is None else [Instruction(_cut(s.codes, rows), _cut(s.params, rows), s.ops) for s in program]
 
 
 def as_batch(images: Images) -> Tensor:
@@ -299,7 +309,7 @@ def warp_mask(masks: Images, motion: Motion, fill: float) -> Tensor:
         interpolation="nearest",
         border=motion.border,
         fill=fill,
-        planes=planes(domains),
+        planes=on(first.device, planes(domains)),
         fills=[fill] * len(domains),
     )
 
@@ -318,7 +328,7 @@ def _where(motion: Motion, size: tuple[int, int], like: Tensor) -> tuple[Any, Te
             f"inverse {matrix[bad].tolist()} in sample {bad}",
             "Look for a scale of 0 or NaN among the parameters.",
         )
-    return matrix, None
+    return on(like.device, matrix), None
 
 
 def one_size(motion: Motion) -> tuple[int, int]:
@@ -345,11 +355,13 @@ def _scaled(fill: tuple[float, ...], scale: float, channels: int) -> float | lis
 
 
 def _gated(run: Callable[..., Tensor], images: Tensor, values: dict[str, Any], active: Any) -> Tensor:
-    """Returns the images, changed where the step runs; only those samples are computed."""
+    """Returns the images, changed where the step runs; only those samples are computed, where the host knows them."""
     if active is False or len(images) == 0:
         return images
     if active is True:
         return run(images, values)
+    if isinstance(active, Tensor):
+        return blend(active, run(images, values), images)
     chosen = np.flatnonzero(active)
     index = torch.from_numpy(chosen).to(images.device, non_blocking=True)
     mine = {}

@@ -80,9 +80,9 @@ def select(condition: Any, a: Matrix, b: Matrix) -> Matrix:
     """Returns `a` for the samples where the condition holds, else `b`."""
     if isinstance(condition, bool):
         return a if condition else b
-    if isinstance(a, Tensor) or isinstance(b, Tensor):
-        a, b = _pair(a, b)
-        return torch.where(torch.from_numpy(condition).to(a.device)[:, None, None], a, b)
+    if isinstance(condition, Tensor) or isinstance(a, Tensor) or isinstance(b, Tensor):
+        a, b = _pair(a, b, condition)
+        return torch.where(torch.as_tensor(condition).to(a.device)[:, None, None], a, b)
     if len(a) != len(b):
         a, b = _nine(a), _nine(b)
     return tuple(x if x is y else where(condition, x, y) for x, y in zip(a, b, strict=True))
@@ -105,7 +105,7 @@ def apply(m: Matrix, x: Any, y: Any) -> tuple[Any, Any, Any]:
 def stretch(m: Matrix, x: Any, y: Any) -> tuple[Any, Any]:
     """Returns how fast the image of a point moves along x and along y, in pixels for each pixel the point moves."""
     if isinstance(m, Tensor):
-        m = tuple(v.numpy() for v in m.detach().double().cpu().flatten(1).unbind(1))
+        m = m.detach().flatten(1).unbind(1)
     a, b, _, d, e, _, g, h, _ = _nine(m)
     u, v, w = apply(m, x, y)
     dx = (a * w - u * g, b * w - u * h)
@@ -119,6 +119,8 @@ def stack(m: Matrix, like: Tensor | None = None) -> np.ndarray | Tensor:
         return m
     nine = _nine(m)
     if like is None and are_scalars(nine):
+        if torch.compiler.is_compiling():
+            return torch.tensor(nine, dtype=torch.float64).reshape(1, 3, 3)
         return np.array(nine, np.float64).reshape(1, 3, 3)
     tensors = [v for v in nine if isinstance(v, Tensor)]
     if tensors or like is not None:
@@ -141,9 +143,11 @@ def _cross(a: Tensor, b: Tensor) -> Tensor:
     return torch.linalg.cross(a, b, dim=-1)
 
 
-def _pair(a: Matrix, b: Matrix) -> tuple[Tensor, Tensor]:
+def _pair(a: Matrix, b: Matrix, beside: Any = None) -> tuple[Tensor, Tensor]:
+    """Returns two matrices as tensors, on the device of the first tensor among them and what they go beside."""
     like = a if isinstance(a, Tensor) else b
-    assert isinstance(like, Tensor)
+    if not isinstance(like, Tensor):
+        like = torch.empty(0, dtype=torch.float64, device=beside.device)
     first, second = stack(a, like), stack(b, like)
     assert isinstance(first, Tensor) and isinstance(second, Tensor)
     return first, second

@@ -7,6 +7,7 @@ is dropped here, so that no kernel tests it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -15,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from visionops.errors import mistake
+from visionops.errors import mistake, refuse
 from visionops.kernels.warp import definition
 
 from . import matrix as mat
@@ -28,6 +29,7 @@ from .steps import Deform, Geometric, Values
 EDGE_SLACK = 1e-4
 # An inactive step's domain: larger than any image, small enough that no product overflows.
 EVERYWHERE = 1e9
+AT_ONE_SIZE = "A compiled batch has one size after every step."
 # The largest power of two by which a source is reduced: 4096 pixels become one.
 MAX_LEVEL = 12
 
@@ -139,7 +141,8 @@ def compose(bounds: Sequence[Bound], size: Size, like: Tensor) -> Motion:
             position = inverse if position is IDENTITY else mat.product(inverse, position)
             if step.border == "constant":
                 domain = Domain(position, _limits(step.domain(values, seen), active), step.fill)
-                if legs or not _holds(domain, sizes[-1]):
+                unseen = isinstance(position, Tensor) and step.fits
+                if legs or not (unseen or _holds(domain, sizes[-1])):
                     domains.append(domain)
         if field is not None or (step.border != "constant" and i > 0):
             legs.append(Leg(position, tuple(domains), field, before, step.border))
@@ -160,6 +163,11 @@ def size_after(bound: Bound, size: Size) -> Size:
     after = step.output_size(values, size)
     if after is size or (active is True and type(after[0]) is int and type(after[1]) is int):
         return after
+    if isinstance(active, Tensor):
+        if isinstance(size[0], int) and isinstance(size[1], int) and tuple(after) == tuple(size):
+            return size
+        name = type(step).__name__
+        raise refuse(name, "p", "1 under torch.compile where the step changes the image's size", step.p, AT_ONE_SIZE)
     if any(isinstance(n, np.ndarray) and len(n) == 0 for n in after):
         return size  # no sample decides
     return where(active, after[0], size[0]), where(active, after[1], size[1])
@@ -236,15 +244,22 @@ def sample_field(field: Tensor, x: Tensor, y: Tensor) -> Tensor:
     return out.reshape(b, 2, *x.shape[1:])
 
 
-def levels(motion: Motion) -> np.ndarray | None:
+def levels(motion: Motion) -> np.ndarray | Tensor | None:
     """Returns the powers of two (b or 1, 2), along y and x, by which the motion minifies at the output's centre.
 
     Rounded down: what remains is a minification below 2, where bilinear taps still touch every source pixel.
-    A learned matrix is read back from its device.
+    A tensor where the matrix is on a device or traced: it is not read back.
     """
     sx, sy = mat.stretch(motion.matrix, *mat.centre(motion.size))
+    if isinstance(sx, Tensor):
+        if torch.compiler.is_compiling() or sx.device.type != "cpu":
+            powers = torch.stack([sy, sx], -1).clamp(1, 2.0**MAX_LEVEL).log2()
+            return (powers + 1e-6).floor().int()
+        sx, sy = sx.double().numpy(), sy.double().numpy()
     if isinstance(sx, float) and sx < 2 and sy < 2:
         return None
+    if torch.compiler.is_compiling():  # a matrix that is never drawn
+        return torch.tensor([[math.floor(math.log2(min(max(s, 1), 2.0**MAX_LEVEL)) + 1e-6) for s in (sy, sx)]])
     both = np.stack(np.broadcast_arrays(np.atleast_1d(sy), np.atleast_1d(sx)), -1).clip(1, 2.0**MAX_LEVEL)
     if np.isnan(both).any():
         raise mistake("Pipeline", "matrix", "finite", "NaN", "Look for NaN among the parameters and learned bounds.")
@@ -253,7 +268,7 @@ def levels(motion: Motion) -> np.ndarray | None:
 
 def _field(step: Deform, values: Values, active: Any, size: Size, like: Tensor) -> Tensor:
     field = step.displacement(values, size, like)
-    return field if active is True else field * torch.from_numpy(active).to(field)[:, None, None, None]
+    return field if active is True else field * torch.as_tensor(active).to(field)[:, None, None, None]
 
 
 def _limits(rectangle: tuple[Any, Any, Any, Any], active: Any) -> tuple[Any, Any, Any, Any]:
@@ -311,6 +326,13 @@ def _beside(edge: Any, like: Any, trailing: int) -> Any:
     return edge
 
 
+def on(device: torch.device, values: Any) -> Any:
+    """Returns positions on a device, where they are float32; arrays, and tensors on the host, as they are."""
+    if not isinstance(values, Tensor) or (values.device == device and device.type == "cpu"):
+        return values
+    return values.to(device, values.dtype if device.type == "cpu" else torch.float32)
+
+
 def _project(m: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     entries = tuple(m[:, i, j].reshape(-1, *(1,) * (x.ndim - 1)) for i in range(3) for j in range(3))
     u, v, w = mat.apply(entries, x, y)
@@ -320,5 +342,5 @@ def _project(m: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 def _tensor(m: Matrix, like: Tensor) -> Tensor:
     stacked = mat.stack(m)
     if isinstance(stacked, Tensor):
-        return stacked.to(like.device)
+        return on(like.device, stacked)
     return torch.from_numpy(stacked).to(like.device, torch.float64 if like.device.type == "cpu" else torch.float32)

@@ -1,4 +1,4 @@
-"""Arithmetic on a `Number`: a float (one sample), an array (a batch on the host) or a tensor (under autograd).
+"""Arithmetic on a `Number`: a float (one sample), an array (a batch on the host) or a tensor (autograd, compile).
 
 A step writes its formula once. One sample costs plain float arithmetic, a batch a few NumPy calls, and a learnable
 bound gets its gradient, from the same lines.
@@ -49,6 +49,9 @@ def where(condition: Any, a: Any, b: Any) -> Any:
         return np.where(condition, a, b)
     if isinstance(condition, np.ndarray):
         condition = torch.from_numpy(condition).to(tensor.device)
+    if not isinstance(a, Tensor | np.ndarray) and not isinstance(b, Tensor | np.ndarray):
+        # Two plain numbers would become float32.
+        b = torch.full((), b, dtype=torch.float64, device=tensor.device)
     a, b = (torch.from_numpy(v).to(tensor.device, tensor.dtype) if isinstance(v, np.ndarray) else v for v in (a, b))
     return torch.where(condition, a, b)
 

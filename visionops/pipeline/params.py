@@ -1,4 +1,5 @@
-"""Parameters of a run: drawn once, applied, inverted and replayed. In public they are plain data that survive JSON."""
+"""Parameters of a run: drawn once, applied, inverted and replayed. In public they are plain data that survive JSON,
+or, for a compiled `apply`, the same data with a tensor wherever a draw can differ from the one before."""
 
 from __future__ import annotations
 
@@ -10,23 +11,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from visionops.errors import mistake
+from visionops.errors import mistake, refuse
 
 from .motion import Bound, size_after
-from .numbers import Size
+from .numbers import Size, logical_and
 from .plan import Plan
-from .random import uniforms
 from .steps import Deform, Geometric, Group, gate
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """The values of every node of a plan. One sample has floats, a batch arrays (b,); tensors where a bound is learned.
+    """The values of every node of a plan. One sample has floats, a batch arrays (b,); tensors where a bound is learned,
+    and under compile.
 
     Attributes:
         size: of the source images.
         values: of each node; empty for groups.
-        active: for each node whether it runs, a bool or a bool array (b,).
+        active: for each node whether it runs, a bool, or a bool array or tensor (b,).
         batch: the number of samples, or None for one sample.
     """
 
@@ -56,25 +57,29 @@ def _item(value: Any, i: int, batch: int) -> Any:
     return value
 
 
-def counts(plan: Plan) -> np.ndarray:
+def counts(plan: Plan) -> tuple[int, ...]:
     """Returns how many uniforms each node takes: one for its gate, where it has one, then its values'."""
-    return np.array([(0 if n.step.p in (0, 1) else 1) + n.step.draws for n in plan.nodes], np.int32)
+    return tuple((0 if n.step.p in (0, 1) else 1) + n.step.draws for n in plan.nodes)
 
 
 def draw(
-    plan: Plan, need: np.ndarray, size: Size, *, seed: int, epoch: int, index: np.ndarray, view: int, single: bool
+    plan: Plan, need: Sequence[int], stream: Sequence[Any], size: Size, batch: int | None, origin: dict[str, Any]
 ) -> Drawn:
-    """Returns the values of `index` (b,), a pure function of (seed, epoch, index, view)."""
-    table = uniforms(seed, epoch, index, view, need)
-    # One sample: plain floats, whose arithmetic costs a tenth of an array's.
-    stream: Any = table[:, 0].tolist() if single else table
+    """Returns the values of every node.
+
+    Args:
+        need: what `counts` returned.
+        stream: as many uniforms: floats for one sample, whose arithmetic costs a tenth of an array's, or arrays or
+            tensors (b,).
+        batch: the number of samples, None for one sample.
+        origin: what was drawn, and which draw of it.
+    """
     values: list[dict[str, Any]] = []
     active: list[Any] = []
     children: dict[int, list[Any]] = {}
-    origin = {"seed": seed, "epoch": epoch, "index": int(index[0]) if single else index.tolist(), "view": view}
     used = 0
     now = size
-    for i, (node, n) in enumerate(zip(plan.nodes, need.tolist(), strict=True)):
+    for i, (node, n) in enumerate(zip(plan.nodes, need, strict=True)):
         step = node.step
         runs: Any = True if node.parent is None else children[node.parent][node.place]
         mine = stream[used : used + n]
@@ -86,23 +91,23 @@ def draw(
         active.append(runs)
         if isinstance(step, Group):
             inside = step.gates(mine)
-            children[i] = [_settle(runs & g) for g in inside]
+            children[i] = [_settle(logical_and(runs, g)) for g in inside]
             values.append({})
             continue
         drawn = step.sample(mine, now)
         values.append(drawn)
         if isinstance(step, Geometric | Deform):
             now = size_after(Bound(step, drawn, runs), now)
-    return Drawn(size, tuple(values), tuple(active), None if single else len(index), origin)
+    return Drawn(size, tuple(values), tuple(active), batch, origin)
 
 
 def _settle(runs: Any) -> Any:
-    """Returns a gate as a plain bool where all samples agree."""
+    """Returns a gate as a plain bool where all samples agree; a tensor is not looked into."""
     if isinstance(runs, np.ndarray):
         if runs.all():
             return True
         return runs if runs.any() else False
-    return bool(runs)
+    return runs if isinstance(runs, Tensor) else bool(runs)
 
 
 def to_plain(plan: Plan, drawn: Drawn) -> dict[str, Any]:
@@ -126,12 +131,34 @@ def _plain(value: Any) -> Any:
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
 
 
+def to_tensors(plan: Plan, drawn: Drawn, device: torch.device) -> dict[str, Any]:
+    """Returns drawn values as tensors (b,) in double precision; a gate is one wherever it is drawn."""
+    size, batch = drawn.size, drawn.batch
+    if isinstance(size[0], np.ndarray) or isinstance(size[1], np.ndarray):
+        raise mistake("sample", "shapes", "of one size where tensors are wanted", "several")
+
+    def tensor(value: Any, dtype: torch.dtype) -> Tensor:
+        made = value if isinstance(value, Tensor) else torch.as_tensor(value, dtype=dtype)
+        return made.to(device, dtype).expand(drawn.count).contiguous()  # one layout, whatever was drawn
+
+    steps = []
+    for i, node in enumerate(plan.nodes):
+        if not isinstance(node.step, Group):
+            gate = tensor(drawn.active[i], torch.bool) if plan.gated[i] else True
+            values = {k: tensor(v, torch.float64) for k, v in drawn.values[i].items()}
+            steps.append({"step": type(node.step).__name__, "active": gate, **values})
+    index = torch.tensor(drawn.origin["index"], dtype=torch.int64, device=device)
+    shapes: list[Any] = [int(size[0]), int(size[1])]
+    return {**drawn.origin, "index": index, "shapes": shapes if batch is None else [shapes] * batch, "steps": steps}
+
+
 def from_plain(plan: Plan, params: Mapping[str, Any]) -> Drawn:
-    """Returns plain data as drawn values, checked against the plan."""
+    """Returns plain data, or its form of tensors, as drawn values, checked against the plan."""
     for key in ("shapes", "steps", "index"):
         if key not in params:
             raise mistake("apply", "params", f"what pipe.sample returned, with {key!r}", sorted(params))
-    single = not isinstance(params["index"], Sequence)
+    index = params["index"]
+    single = index.ndim == 0 if isinstance(index, Tensor) else not isinstance(index, Sequence)
     leaves = [i for i, node in enumerate(plan.nodes) if not isinstance(node.step, Group)]
     names = [type(plan.nodes[i].step).__name__ for i in leaves]
     given = [entry.get("step") for entry in params["steps"]]
@@ -143,21 +170,36 @@ def from_plain(plan: Plan, params: Mapping[str, Any]) -> Drawn:
             ", ".join(map(str, given)),
             "Replay them on the pipeline that drew them.",
         )
-    batch = None if single else len(params["index"])
+    batch = None if single else len(index)
     values: list[dict[str, Any]] = [{} for _ in plan.nodes]
     active: list[Any] = [True for _ in plan.nodes]
     for i, entry in zip(leaves, params["steps"], strict=True):
         values[i] = _together({k: _number(v, batch, k) for k, v in entry.items() if k not in ("step", "active")})
-        active[i] = _settle(np.asarray(entry["active"]) if isinstance(entry["active"], Sequence) else entry["active"])
+        gate = _host(entry["active"])
+        active[i] = _settle(np.asarray(gate) if isinstance(gate, Sequence) else gate)
     shapes = params["shapes"]
-    if single:
-        size: Size = (int(shapes[0]), int(shapes[1]))
+    if single or (isinstance(index, Tensor) and len(shapes) > 0):  # tensors are drawn for one size
+        h, w = shapes if single else shapes[0]
+        size: Size = (int(h), int(w))
     else:
         table = np.array(shapes, np.int64).reshape(-1, 2)
         same = len(table) and (table == table[0]).all()
         size = (int(table[0, 0]), int(table[0, 1])) if same else (table[:, 0], table[:, 1])
-    origin = {k: params[k] for k in ("seed", "epoch", "index", "view") if k in params}
-    return Drawn(size, tuple(values), tuple(active), batch, origin)
+    return Drawn(size, tuple(values), tuple(active), batch, {})
+
+
+def _host(value: Any) -> Any:
+    """Returns a tensor that nothing differentiates, traces or keeps elsewhere as an array; all else as it is."""
+    if (
+        not isinstance(value, Tensor)
+        or torch.compiler.is_compiling()
+        or value.requires_grad
+        or value.device.type != "cpu"
+        or torch._C._are_functorch_transforms_active()
+        or torch.autograd.forward_ad._current_level >= 0
+    ):
+        return value
+    return value.numpy()
 
 
 def _together(values: dict[str, Any]) -> dict[str, Any]:
@@ -170,8 +212,11 @@ def _together(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _number(value: Any, batch: int | None, key: str) -> Any:
+    value = _host(value)
     if isinstance(value, Tensor):
         return value
+    if torch.compiler.is_compiling():
+        raise refuse("apply", f"params[{key!r}]", "a tensor under torch.compile", "a number", "Give sample a device.")
     try:
         array = np.asarray(value)
     except ValueError:  # rows of different lengths

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from visionops.errors import ArgumentError, closest, mistake
+from visionops.errors import ArgumentError, closest, mistake, refuse
 
 from . import matrix as mat
 from . import serialize
@@ -17,9 +17,9 @@ from .execute import bind
 from .invert import invert
 from .motion import compose, uniform_size
 from .numbers import Size
-from .params import Drawn, counts, draw, from_plain, to_plain
+from .params import Drawn, counts, draw, from_plain, to_plain, to_tensors
 from .plan import explain, make_plan
-from .random import fresh_index
+from .random import drawn_inside, fresh_index, uniforms
 from .run import run
 from .state import State, read_list, read_one, write
 from .steps import Step, check_fill
@@ -143,6 +143,7 @@ class Pipeline(nn.Module):
                 raise mistake("Pipeline", "fill", "for a target that has pixels", repr(name), closest(name, KINDS[:2]))
         self.plan = make_plan(steps, fuse=fuse)
         self._need = counts(self.plan)
+        self._table = np.array(self._need, np.int32)  # the same, as the generator wants it
         self._kinds: dict[tuple[str, ...], dict[str, str]] = {}  # of the names it was called with
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
@@ -164,6 +165,9 @@ class Pipeline(nn.Module):
         form, given = _open(sample, targets)
         if index is None and form == "mapping":
             index, given = self._take_index(given)
+        if torch.compiler.is_compiling():
+            state = self._read(given)
+            return _close(form, sample, write(run(self, state, self._draw(state, index, epoch, view)), self.output))
         try:
             state = self._read(given)
             drawn = self._draw(state, index, epoch, view)
@@ -184,6 +188,8 @@ class Pipeline(nn.Module):
         Images, masks, intrinsics and numeric labels are batch tensors (lists where sizes differ at the end);
         boxes, box_labels, keypoints and keypoints_valid are lists. In a worker the batch is in shared memory.
         """
+        if torch.compiler.is_compiling():
+            raise refuse("collate", "samples", "joined outside torch.compile", "a list", "Compile pipe(image=batch).")
         if len(samples) == 0:
             raise mistake("collate", "samples", "at least one sample", "none")
         index, opened = zip(*(self._take_index(_open(sample, {})[1]) for sample in samples), strict=True)
@@ -202,13 +208,21 @@ class Pipeline(nn.Module):
             raise self._blame(state, drawn, index, error) from error
 
     def sample(
-        self, shapes: Sequence[Any], *, index: Any = None, epoch: int | None = None, view: int = 0
+        self,
+        shapes: Sequence[Any],
+        *,
+        index: Any = None,
+        epoch: int | None = None,
+        view: int = 0,
+        device: torch.device | str | None = None,
     ) -> dict[str, Any]:
         """Returns a draw as plain data, to apply, invert or keep as JSON.
 
         Args:
             shapes: (height, width) of one image, or a list of them for a batch.
             index: an int, or one for each image of a batch.
+            device: where every value and gate is wanted as a tensor (b,): what an `apply` in `torch.compile` takes,
+                which would compile plain numbers in. Values are float64. None returns plain data.
 
         A value that depends on an `nn.Parameter` stays a tensor, with its graph.
         """
@@ -218,14 +232,15 @@ class Pipeline(nn.Module):
             raise mistake("sample", "shapes", "(height, width) of at least one pixel", shapes)
         same = len(table) > 0 and (table == table[0]).all()
         size: Size = (int(table[0, 0]), int(table[0, 1])) if same else (table[:, 0], table[:, 1])
-        return to_plain(self.plan, self._draw_for(size, len(table), single, index, epoch, view))
+        drawn = self._draw_for(size, len(table), single, index, epoch, view)
+        return to_plain(self.plan, drawn) if device is None else to_tensors(self.plan, drawn, torch.device(device))
 
     def apply(self, params: Any, sample: Any = None, /, **targets: Any) -> Any:  # type: ignore[override]
         """Returns the targets under a given draw, as from `sample` or its JSON.
 
         A function instead of params is applied to the submodules, as in any `nn.Module`.
         """
-        if callable(params):
+        if not isinstance(params, Mapping) and callable(params):
             return super().apply(params)
         form, given = _open(sample, targets)
         _, given = self._take_index(given)
@@ -330,6 +345,8 @@ class Pipeline(nn.Module):
 
     def _read(self, targets: Mapping[str, Any]) -> State:
         names = tuple(targets)
+        if torch.compiler.is_compiling():  # a dict that grows is compiled anew
+            return read_one(targets, kinds_of("Pipeline", names, self.targets, self.passthrough))
         if names not in self._kinds:
             self._kinds[names] = kinds_of("Pipeline", names, self.targets, self.passthrough)
         return read_one(targets, self._kinds[names])
@@ -343,7 +360,10 @@ class Pipeline(nn.Module):
                 sorted(state.kinds),
                 "Points alone need a draw: pipe.apply(pipe.sample(shape), keypoints=...).",
             )
-        return self._draw_for(state.size, state.count, state.form == "single", index, epoch, view)
+        single = state.form == "single"
+        if torch.compiler.is_compiling():
+            return self._draw_inside(state.size, state.count, single, index, epoch, view, state.like.device)
+        return self._draw_for(state.size, state.count, single, index, epoch, view)
 
     def _draw_for(self, size: Size, batch: int, single: bool, index: Any, epoch: int | None, view: int) -> Drawn:
         if index is None:
@@ -355,7 +375,26 @@ class Pipeline(nn.Module):
                 raise mistake("Pipeline", "index", rule, index)
             keys = keys.astype(np.int64)
         epoch = self.epoch if epoch is None else int(epoch)
-        return draw(self.plan, self._need, size, seed=self.seed, epoch=epoch, index=keys, view=int(view), single=single)
+        table = uniforms(self.seed, epoch, keys, int(view), self._table)
+        stream: Any = table[:, 0].tolist() if single else table
+        which: Any = int(keys[0]) if single else keys.tolist()
+        origin = {"seed": self.seed, "epoch": epoch, "index": which, "view": int(view)}
+        return draw(self.plan, self._need, stream, size, None if single else batch, origin)
+
+    def _draw_inside(
+        self, size: Size, batch: int, single: bool, index: Any, epoch: Any, view: int, device: torch.device
+    ) -> Drawn:
+        """Returns the same draw under `torch.compile`, as tensors on a device."""
+        if index is None:
+            index = torch.randint(2**62, (batch,))
+        elif not isinstance(index, Tensor):
+            rule, got = "a tensor under torch.compile", type(index).__name__
+            raise refuse("Pipeline", "index", rule, got, "A number would be compiled in.")
+        elif index.is_floating_point() or tuple(torch.atleast_1d(index).shape) != (batch,):
+            raise refuse("Pipeline", "index", f"one int for each of {batch} samples", tuple(index.shape))
+        now = self._epoch if epoch is None else epoch
+        table = drawn_inside(index.reshape(batch).long(), now, self.seed, view, self._need)
+        return draw(self.plan, self._need, table.to(device).unbind(0), size, None if single else batch, {})
 
     def _check_fit(self, state: State, drawn: Drawn) -> None:
         single = drawn.batch is None

@@ -7,7 +7,6 @@ border other than fill (a reflection of a reflection is not one), unless it come
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -38,44 +37,30 @@ class Pass:
 
 @dataclass(frozen=True)
 class Stretch:
-    """Passes that labels follow in one motion, and the node of the batch step after them."""
+    """Passes that labels follow in one motion, their geometric nodes, and the node of the batch step after them."""
 
     passes: tuple[Pass, ...]
+    moves: tuple[int, ...]
     mix: int | None
-
-    @functools.cached_property
-    def moves(self) -> tuple[int, ...]:
-        return tuple(i for one in self.passes for i in one.geometric)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The passes of a chain, and the stretches between batch steps that labels follow in one motion each."""
+    """The passes of a chain, and the stretches between batch steps that labels follow in one motion each.
+
+    Attributes:
+        stretches: the passes between batch steps, each with the batch step that follows, if any.
+        moves: the nodes of all geometric steps.
+        gated: for each node whether a draw decides if it runs.
+        to_float: whether integers leave as floats.
+    """
 
     nodes: tuple[Node, ...]
     passes: tuple[Pass, ...]
-
-    @functools.cached_property
-    def to_float(self) -> bool:
-        """Whether integers leave as floats."""
-        return any(isinstance(n.step, Color) and n.step.to_float for n in self.nodes)
-
-    @functools.cached_property
-    def stretches(self) -> tuple[Stretch, ...]:
-        """The passes between batch steps, each with the batch step that follows, if any."""
-        found, current = [], []
-        for one in self.passes:
-            if one.mix is None:
-                current.append(one)
-            else:
-                found.append(Stretch(tuple(current), one.mix))
-                current = []
-        return (*found, Stretch(tuple(current), None))
-
-    @functools.cached_property
-    def moves(self) -> tuple[int, ...]:
-        """The nodes of all geometric steps."""
-        return tuple(i for one in self.passes for i in one.geometric)
+    stretches: tuple[Stretch, ...]
+    moves: tuple[int, ...]
+    gated: tuple[bool, ...]
+    to_float: bool
 
 
 def number(steps: Sequence[Step], parent: int | None = None, start: int = 0) -> list[Node]:
@@ -114,7 +99,27 @@ def make_plan(steps: Sequence[Step], *, fuse: bool) -> Plan:
             passes.append(Pass(mix=i))
         elif isinstance(step, Barrier):
             is_open = False
-    return Plan(tuple(nodes), tuple(passes))
+    gated: list[bool] = []
+    for node in nodes:
+        above = node.parent is not None and (gated[node.parent] or nodes[node.parent].step.draws > 0)
+        gated.append(above or node.step.p != 1)
+    to_float = any(isinstance(n.step, Color) and n.step.to_float for n in nodes)
+    return Plan(tuple(nodes), tuple(passes), _stretches(passes), _moves(passes), tuple(gated), to_float)
+
+
+def _stretches(passes: Sequence[Pass]) -> tuple[Stretch, ...]:
+    found, current = [], []
+    for one in passes:
+        if one.mix is None:
+            current.append(one)
+        else:
+            found.append(Stretch(tuple(current), _moves(current), one.mix))
+            current = []
+    return (*found, Stretch(tuple(current), _moves(current), None))
+
+
+def _moves(passes: Sequence[Pass]) -> tuple[int, ...]:
+    return tuple(i for one in passes for i in one.geometric)
 
 
 def _may_follow(nodes: Sequence[Node], before: Sequence[int], step: Geometric | Deform) -> bool:

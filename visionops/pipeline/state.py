@@ -14,7 +14,7 @@ from visionops.errors import mistake
 
 from .execute import Images
 from .numbers import Size
-from .targets import Layout, Rows, read_image, read_mask, read_rows, write_image
+from .targets import Layout, Rows, may_look, read_image, read_mask, read_rows, refuse_uncapturable, write_image
 
 RowsOf = dict[str, Rows]
 
@@ -90,6 +90,8 @@ class State:
 
 def read_one(targets: Mapping[str, Any], kinds: dict[str, str]) -> State:
     """Returns the keyword targets of one sample, or of a batch where the first image is one."""
+    if torch.compiler.is_compiling():
+        refuse_uncapturable(targets, kinds)
     state = State("single", 1, kinds, None)
     for name, kind in kinds.items():
         if kind == "image":
@@ -188,7 +190,7 @@ def _read_intrinsics(name: str, value: Any, batch: int | None) -> Tensor:
         tensor = tensor.expand(shape)
     if tuple(tensor.shape) != shape:
         raise mistake("Pipeline", name, f"of shape {shape}", tuple(tensor.shape))
-    if tensor.device.type == "cpu" and not torch.isfinite(tensor).all():
+    if may_look(tensor) and not torch.isfinite(tensor).all():
         raise mistake("Pipeline", name, "finite", "NaN or infinity")
     return (tensor if tensor.is_floating_point() else tensor.float()).reshape(-1, 3, 3)
 

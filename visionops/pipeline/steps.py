@@ -46,6 +46,7 @@ class Step(nn.Module):
         for key, distribution in drawn.items():
             self.add_module(f"{key}_distribution", distribution)
         self.drawn: dict[str, Distribution] = drawn
+        self.is_learnable = any(d.learnable for d in drawn.values())
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -73,10 +74,6 @@ class Step(nn.Module):
             values[name] = distribution.draw(uniforms[used : used + n])
             used += n
         return values
-
-    @functools.cached_property
-    def is_learnable(self) -> bool:
-        return any(d.learnable for d in self.drawn.values())
 
     def describe(self) -> str:
         """Returns the step's name in `explain`."""
@@ -131,6 +128,9 @@ class Geometric(Step):
     """
 
     kind = "geometric"
+    fits: ClassVar[bool] = False
+    """Whether the whole output shows the step's domain. A position then stays in the domain if it stays in the output,
+    which the domain of the next step, or the edge of the image, sees to."""
 
     def __init__(self, *, p: float = 1.0, border: str = "constant", fill: Any = None, **distributions: Any) -> None:
         super().__init__(p=p, **distributions)
@@ -252,7 +252,7 @@ class Group(Step):
         self.steps = nn.ModuleList(steps)
 
     def gates(self, uniforms: Sequence[Number]) -> list[Any]:
-        """Returns for each step whether it runs, a bool or a bool array (b,)."""
+        """Returns for each step whether it runs, a bool, or a bool array or tensor (b,)."""
         raise NotImplementedError
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from visionops.errors import closest, mistake
+from visionops.errors import closest, mistake, refuse
 
 KINDS = ("image", "mask", "boxes", "box_labels", "keypoints", "intrinsics", "label")
 IMAGE_DTYPES = (torch.uint8, torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -52,6 +52,8 @@ class Rows:
     def owner(self) -> Tensor:
         """The sample of each row."""
         device = self.values.device
+        if self.form == "dense":
+            return torch.arange(len(self.counts), device=device).repeat_interleave(self.each)
         return torch.arange(len(self.counts), device=device).repeat_interleave(
             torch.tensor(self.counts, dtype=torch.int64, device=device), output_size=len(self.values)
         )
@@ -85,6 +87,14 @@ def kinds_of(
             )
         kinds[name] = kind
     return kinds
+
+
+def refuse_uncapturable(targets: Mapping[str, Any], kinds: Mapping[str, str]) -> None:
+    """Raises for what `torch.compile` cannot capture: targets that are no tensors."""
+    for name, kind in kinds.items():
+        if kind not in ("passthrough", "box_labels") and not isinstance(targets[name], Tensor):
+            rule, got = "a tensor under torch.compile", type(targets[name]).__name__
+            raise refuse("Pipeline", name, rule, got, "Batch it as tensors, or call the pipeline outside.")
 
 
 def read_image(name: str, value: Any) -> tuple[Tensor, Layout]:
@@ -273,12 +283,17 @@ def _rows_tensor(name: str, value: Any, widths: tuple[int, ...], ndim: int) -> T
         rule = " or ".join(f"{shape}{w})" for w in widths)
         raise mistake("Pipeline", name, f"of shape {rule}", tuple(value.shape))
     if (
-        value.device.type == "cpu"
+        may_look(value)
         and value.is_floating_point()
         and not torch.isfinite(value[..., : 4 if widths == (4,) else 2]).all()
     ):
         raise mistake("Pipeline", name, "finite", "NaN or infinity", "Drop such rows first.")
     return value
+
+
+def may_look(values: Tensor) -> bool:
+    """Returns whether values may be checked: those on the host, outside of compile."""
+    return values.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 def to_xyxy(name: str, boxes: Tensor, form: str, sizes: Tensor) -> Tensor:
@@ -290,7 +305,7 @@ def to_xyxy(name: str, boxes: Tensor, form: str, sizes: Tensor) -> Tensor:
         a, extent = boxes.split(2, -1)
         low = a if form == "xywh" else a - extent / 2
         boxes = torch.cat([low, low + extent], -1)
-    if boxes.device.type == "cpu":
+    if may_look(boxes):
         bad = (boxes[:, 2:] < boxes[:, :2] - BOX_SLACK).any(-1)
         if bad.any():
             raise mistake(

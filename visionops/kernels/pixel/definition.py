@@ -25,11 +25,7 @@ def pixel(x: Tensor, program: Program) -> Tensor:
 
 def _run(x: Tensor, step: Instruction) -> Tensor:
     if isinstance(step.codes, Tensor):
-        params, out = rows(step, x), x
-        for op in step.possible:
-            if op != Op.NONE:
-                out = torch.where((step.codes == op)[:, None, None, None], OPERATIONS[op](x, params), out)
-        return out
+        return _choose(x, step)
     if not isinstance(step.codes, np.ndarray):
         return x if step.codes == Op.NONE else OPERATIONS[Op(step.codes)](x, rows(step, x))
     params = rows(step, x)
@@ -44,6 +40,20 @@ def _run(x: Tensor, step: Instruction) -> Tensor:
         mine = params if params.shape[0] == 1 else params[index]
         x = x.index_copy(0, index, operation(x[index], mine))
     return x
+
+
+def _choose(x: Tensor, step: Instruction) -> Tensor:
+    """Runs every operation that the codes can be on all samples, and keeps each sample's own: nothing is read back."""
+    assert isinstance(step.codes, Tensor)
+    codes, params, out = step.codes.to(x.device)[:, None], rows(step, x), x
+    for op in step.possible:
+        if op == Op.NONE:
+            continue
+        mine = codes == int(op)
+        # Another operation's parameters could give a NaN, whose gradient `where` lets through; 1 harms none.
+        changed = OPERATIONS[op](x, torch.where(mine, params, 1))
+        out = torch.where(mine[:, :, None, None], changed, out)
+    return out
 
 
 def _column(params: Tensor, i: int) -> Tensor:

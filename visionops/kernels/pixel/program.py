@@ -73,7 +73,7 @@ class Instruction(NamedTuple):
         """Which operations the codes can be."""
         if isinstance(self.codes, Tensor):
             return tuple(Op) if self.ops is None else self.ops
-        return tuple(Op(code) for code in np.unique(self.codes))
+        return tuple(map(Op, np.unique(self.codes))) if isinstance(self.codes, np.ndarray) else (Op(self.codes),)
 
 
 Program = Sequence[Instruction]

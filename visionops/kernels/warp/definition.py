@@ -6,6 +6,8 @@ An output pixel at (u, v) reads the source at (x, y), where ``(x, y, 1) ~ invers
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
@@ -31,8 +33,13 @@ def warp(
     fill: Tensor,
     planes: Float[Tensor, "#b d 4 3"] | None = None,
     fills: Tensor | None = None,
+    within: tuple[Tensor, Tensor] | None = None,
 ) -> Shaped[Tensor, "b c oh ow"]:
-    """Returns the image resampled; arguments as in `visionops.kernels.warp.warp`, already checked."""
+    """Returns the image resampled; arguments as in `visionops.kernels.warp.warp`, already checked.
+
+    Args:
+        within: the height and width (b, 1, 1) of each image, where it is the first part of the tensor's.
+    """
     dtype = image.dtype
     if interpolation == "nearest" and dtype in SIGNED:
         signed = SIGNED[dtype]
@@ -61,7 +68,7 @@ def warp(
     x = torch.where(finite, x, 0).clamp(-FAR, FAR)
     y = torch.where(finite, y, 0).clamp(-FAR, FAR)
     fill = fill.to(image.device, image.dtype)
-    out = _gather(image, x, y, interpolation, border, fill)
+    out = _gather(image, x, y, interpolation, border, fill, within)
     out = torch.where(finite[:, None], out, fill[:, None, None])
     if planes is not None and fills is not None:
         u, v = pixel_grid(size, planes)
@@ -93,10 +100,16 @@ def pixel_grid(size: tuple[int, int], like: Tensor) -> tuple[Tensor, Tensor]:
     )
 
 
-def fold(index: Tensor, n: int, border: str) -> Tensor:
-    """Returns tap indices brought into [0, n) by the border rule ("constant" clamps)."""
+def fold(index: Tensor, n: Any, border: str) -> Tensor:
+    """Returns tap indices brought into [0, n) by the border rule ("constant" clamps); n an int, or one a sample."""
     if border == "circular":
         return index.remainder(n)
+    if isinstance(n, Tensor):
+        if border == "reflect":
+            period = (2 * n - 2).clamp(min=1)
+            index = index.remainder(period)
+            index = torch.minimum(index, period - index)
+        return torch.minimum(index.clamp(min=0), n - 1)
     if border == "reflect":
         period = max(2 * n - 2, 1)
         index = index.remainder(period)
@@ -119,8 +132,17 @@ def taps(position: Tensor, interpolation: str, dtype: torch.dtype) -> tuple[list
     return [low - 1, low, low + 1, low + 2], [outer(t + 1), inner(t), inner(1 - t), outer(2 - t)]
 
 
-def _gather(image: Tensor, x: Tensor, y: Tensor, interpolation: str, border: str, fill: Tensor) -> Tensor:
-    b, c, h, w = image.shape
+def _gather(
+    image: Tensor,
+    x: Tensor,
+    y: Tensor,
+    interpolation: str,
+    border: str,
+    fill: Tensor,
+    within: tuple[Tensor, Tensor] | None,
+) -> Tensor:
+    b, c, _, row = image.shape
+    h, w = image.shape[2:] if within is None else within
     flat = image.flatten(2)
     xs, wx = taps(x, interpolation, image.dtype)
     ys, wy = taps(y, interpolation, image.dtype)
@@ -128,7 +150,7 @@ def _gather(image: Tensor, x: Tensor, y: Tensor, interpolation: str, border: str
     out: Tensor | None = None
     for j, iy in enumerate(ys):
         for i, ix in enumerate(xs):
-            index = fold(iy, h, border) * w + fold(ix, w, border)
+            index = fold(iy, h, border) * row + fold(ix, w, border)
             value = flat.gather(2, index.flatten(1)[:, None].expand(b, c, -1)).unflatten(2, (oh, ow))
             if border == "constant":
                 inside = (ix >= 0) & (ix < w) & (iy >= 0) & (iy < h)
