@@ -102,7 +102,7 @@ class TestCompiled:
             assert all(len(found[side]["images_per_second"]) == 2 for side in ("eager", "compiled"))
             assert found["recompiled"] == 0
             assert found["image_differs"] < 1e-4
-        assert 0 < found["gradient_differs"] < 1e-4
+        assert found["gradient_differs"] < 1e-4
 
 
 class TestSides:

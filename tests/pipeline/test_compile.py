@@ -98,7 +98,10 @@ class TestRich:
 
     @pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")  # inductor's own imports
     def test_inductor(self):
-        pipe = vo.Pipeline(va.Rotate((-20, 20), p=0.5), va.ColorJitter(0.4, hue=0.1), va.MixUp(), antialias=False)
+        pipe = vo.Pipeline(
+            va.Rotate((-20, 20), p=0.5), va.ColorJitter(0.4, hue=0.1), va.GaussianBlur((0.3, 1.2)), va.MixUp(),
+            antialias=False,
+        )  # fmt: skip
 
         def run(image, label, index):
             out = pipe(image=image, label=label, index=index)

@@ -35,6 +35,7 @@ class Step(nn.Module):
     kind: ClassVar[str] = ""
     arguments: dict[str, Any]
     p: float
+    is_learnable: bool
 
     def __init__(self, *, p: float = 1.0, **distributions: Any) -> None:
         super().__init__()
