@@ -91,7 +91,7 @@ def check(
     torch.testing.assert_close(got.double(), want.detach().double(), rtol=0, atol=atol, equal_nan=True)
     if not grads or dtype == torch.uint8:
         return got
-    grad = image_of(*want.shape, seed=9).to(dtype).expand(want.shape)
+    grad = image_of(*want.shape, seed=9).to(dtype)
     wanted = [t for t in (x if floating else None, *leaves, *(s.params for s in steps)) if t is not None]
     found = dict(zip(map(id, wanted), torch.autograd.grad(want, wanted, grad, allow_unused=True), strict=True))
     needs = (floating, inverse is not None, coordinates is not None, params.shape[1] > 0)
@@ -111,7 +111,7 @@ def check(
         assert mine.dtype == (torch.float64 if leaf is leaves[0] and leaf.dtype == torch.float64 else torch.float32)
         if mine.shape != theirs.shape:  # steps of one row in a batch whose other steps have a row each
             mine = mine.sum(0, keepdim=True)
-        scale = max(float(theirs.abs().max()), 1.0)
+        scale = max(float(theirs.abs().max()), 1.0) if theirs.numel() else 1.0
         torch.testing.assert_close(mine.double(), theirs.double(), rtol=0, atol=grad_rtol * scale, equal_nan=True)
     return got
 
@@ -195,7 +195,7 @@ class TestForms:
         # A mean of bytes may lie at a half, which rounds either way.
         atol = 1 if dtype == torch.uint8 else 2e-6
         check(image, inverse, (8, 10), dtype=dtype, atol=atol, border="constant", fill=(3, 100, 255),
-              program=program_of(*ops))  # fmt: skip
+              program=program_of(*ops), grad_rtol=1e-5)  # fmt: skip
 
     def test_bytes_come_back(self):
         image = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 8, 32)
@@ -203,7 +203,7 @@ class TestForms:
         for size, matrix in (((8, 32), None), ((8, 32), torch.eye(3, dtype=torch.float64)[None])):
             for program in ((), [Instruction(int(Op.SCALE), unit.new_tensor([[1, 0, -9, 9]]))]):
                 assert torch.equal(check(image, matrix, size, dtype=torch.uint8, program=program, atol=0), image)
-        assert torch.equal(check(image, None, (8, 32), atol=0), image / 255)
+        assert torch.equal(check(image, None, (8, 32), atol=0, grads=False), image / 255)
 
     @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
     def test_halves(self, dtype):
@@ -212,7 +212,7 @@ class TestForms:
         unit = torch.finfo(dtype).eps
         check(image, inverse, (7, 6), dtype=dtype, atol=unit, grad_rtol=unit, program=program_of(Op.SCALE))
         check(image.to(torch.float32), inverse, (7, 6), dtype=dtype, atol=unit)
-        check(image, None, (6, 7), atol=0)
+        check(image, None, (6, 7), atol=0, grad_rtol=unit)
 
     @pytest.mark.parametrize("border", BORDERS)
     def test_one_pixel(self, border):

@@ -1,8 +1,8 @@
 """Separable correlation in Triton, forward and backward: the GPU's twin of `filter_separable`.
 
-Two launches, along x and then along y, so that a kernel of k x k taps reads 2 k pixels and not k^2; float32 lies between
-them. Backward goes the other way. Gradients of taps are sums over tiles in a fixed order; that of the image is added by
-atomics where a border repeats pixels, so its last bits there may change from run to run on a GPU.
+Two launches, along x and then along y, so that a kernel of k x k taps reads 2 k pixels and not k^2; float32 lies
+between them. Backward goes the other way. Gradients of taps are sums over tiles in a fixed order; that of the image is
+added by atomics where a border repeats pixels, so its last bits there may change from run to run on a GPU.
 
 Importing this imports Triton.
 """
@@ -126,10 +126,10 @@ def along_kernel(
     """Makes a tile of the correlation along x (ACROSS) or y."""
     sample, _, u, v, mask = place(tiles_x, tiles, h, w, WIDE, TILE_X, TILE_Y)
     plane = tl.cast(h, tl.int64) * w
-    for c in range(0, channels):
+    for c in range(channels):
         source = image + sample * step_b + tl.cast(c, tl.int64) * step_c
         sums = tl.zeros([TILE_X * TILE_Y], tl.float32)
-        for k in range(0, size):
+        for k in range(size):
             if ACROSS:
                 value = read(source, u + k - size // 2, v, w, step_x, step_y, fill, mask, BORDER)
             else:
@@ -152,10 +152,10 @@ def back_kernel(
         height = h + 2 * margin
     sample, _, u, v, mask = place(tiles_x, tiles, height, width, WIDE, TILE_X, TILE_Y)
     plane = tl.cast(h, tl.int64) * w
-    for c in range(0, channels):
+    for c in range(channels):
         source = grad + sample * step_b + tl.cast(c, tl.int64) * step_c
         sums = tl.zeros([TILE_X * TILE_Y], tl.float32)
-        for k in range(0, size):
+        for k in range(size):
             # Outside of the gradient there is nothing.
             if ACROSS:
                 value = read(source, u - margin - k + size // 2, v, w, step_x, step_y, 0.0, mask, "constant")
@@ -178,9 +178,9 @@ def taps_kernel(
 ):  # fmt: skip
     """Leaves a tile's share of the gradient by each tap."""
     sample, tile, u, v, mask = place(tiles_x, tiles, h, w, WIDE, TILE_X, TILE_Y)
-    for k in range(0, size):
+    for k in range(size):
         sums = tl.zeros([TILE_X * TILE_Y], tl.float32)
-        for c in range(0, channels):
+        for c in range(channels):
             source = image + sample * step_b + tl.cast(c, tl.int64) * step_c
             at = grad + sample * grad_b + tl.cast(c, tl.int64) * grad_c + v * grad_y + u * grad_x
             if ACROSS:

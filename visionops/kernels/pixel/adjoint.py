@@ -30,8 +30,8 @@ from .cuda import (
     erased,
     hue_parts,
     hue_weight,
-    normal,
     noised,
+    normal,
     power,
 )
 
@@ -45,7 +45,7 @@ def pull_step(
     `spread` points to the gradient by the image's mean, over the number of pixels. All pointers are to the sample's.
     """
     for op in tl.static_range(1, LAST_OP + 1):
-        if BITS == 1 << op:
+        if 1 << op == BITS:
             g = pull(x, g, p, mean, spread, dp, u, v, mask, op, PARAMS, C)
         elif (BITS >> op) & 1:
             if tl.load(code) == op:

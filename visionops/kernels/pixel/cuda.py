@@ -1,8 +1,8 @@
 """The pixel program on a tile, in Triton: what the twins of `warp` and `pixel` run between load and store.
 
-Colours are a tuple of float32 tiles, one a channel. The layout of a program is known when a kernel is compiled; which of
-the possible operations a sample runs is read on the device, and all pixels of a tile take the same branch. `adjoint.py`
-has the way back. Importing this imports Triton.
+Colours are a tuple of float32 tiles, one a channel. The layout of a program is known when a kernel is compiled; which
+of the possible operations a sample runs is read on the device, and all pixels of a tile take the same branch.
+`adjoint.py` has the way back. Importing this imports Triton.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def run(x, codes, params, means, u, v, BITS: tl.constexpr, STARTS: tl.constexpr,
 def run_step(x, code, p, mean, u, v, BITS: tl.constexpr, C: tl.constexpr):
     """Returns the colours after a step; `code`, `p` and `mean` point to the sample's."""
     for op in tl.static_range(1, LAST_OP + 1):
-        if BITS == 1 << op:
+        if 1 << op == BITS:
             x = operate(x, p, mean, u, v, op, C)
         elif (BITS >> op) & 1:
             if tl.load(code) == op:

@@ -14,9 +14,8 @@ from torch import Tensor
 
 from visionops.kernels.common.tile import clamp, divide, fold, is_finite
 
-from .definition import BICUBIC_A
+from .definition import BICUBIC_A, TIE_SLACK
 from .definition import FAR as FAR_
-from .definition import TIE_SLACK
 
 FAR = tl.constexpr(FAR_)
 BIAS = tl.constexpr(0.5 + TIE_SLACK)
@@ -148,9 +147,9 @@ def read(image, y, x, source, ky, kx, mask, REDUCED: tl.constexpr):
     """Returns one channel at taps, as float32: a pixel, or the mean of a block."""
     if REDUCED:
         sums = tl.zeros(x.shape, tl.float32)
-        for dy in range(0, tl.minimum(ky, source.height)):
+        for dy in range(tl.minimum(ky, source.height)):
             row = y * ky + dy
-            for dx in range(0, tl.minimum(kx, source.width)):
+            for dx in range(tl.minimum(kx, source.width)):
                 column = x * kx + dx
                 inside = mask & (row < source.height) & (column < source.width)
                 at = image + row * source.row_stride + column * source.column_stride
@@ -293,9 +292,9 @@ def scatter(image, y, x, g, source, ky, kx, mask, REDUCED: tl.constexpr):
     """Adds to one channel (contiguous) at taps: to a pixel, or evenly to a block."""
     if REDUCED:
         g = divide(g, block_area(y, x, source, ky, kx))
-        for dy in range(0, tl.minimum(ky, source.height)):
+        for dy in range(tl.minimum(ky, source.height)):
             row = y * ky + dy
-            for dx in range(0, tl.minimum(kx, source.width)):
+            for dx in range(tl.minimum(kx, source.width)):
                 column = x * kx + dx
                 inside = mask & (row < source.height) & (column < source.width)
                 tl.atomic_add(image + row * source.width + column, g, inside, sem="relaxed")
