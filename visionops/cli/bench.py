@@ -17,6 +17,7 @@ Measures on this machine and prints a table; --json keeps every raw round beside
   fusing   sharpness kept by resampling once instead of five times
   import   seconds that `import visionops` adds to `import torch`
   all      these three
+  gpu      images/s of batches on a CUDA device, forward and backward, beside Kornia; without one it is not run
 
 Peers that are missing are told and left out: pip install 'visionops[bench]' brings them."""
 
@@ -29,8 +30,11 @@ def add(commands: Any) -> None:
     )  # fmt: skip
     kinds = parser.add_subparsers(dest="bench", required=True, metavar="BENCHMARK")
     for name, text in (("loader", "images/s and accuracy"), ("fusing", "sharpness"), ("import", "import time"),
-                       ("all", "all three")):  # fmt: skip
+                       ("all", "all three"), ("gpu", "images/s on a CUDA device")):  # fmt: skip
         one = kinds.add_parser(name, help=text, description=f"Measures {text}.")
+        if name == "gpu":
+            one.add_argument("--seconds", type=_positive(float), default=2.0, metavar="S",
+                             help="measured for each side, form and pipeline (default: %(default)s)")  # fmt: skip
         if name in ("loader", "all"):
             one.add_argument("--photos", type=_positive(int), default=8, metavar="N",
                              help="how many of the eight photos (default: %(default)s)")  # fmt: skip
@@ -49,6 +53,12 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.bench == "gpu":
+        from visionops.bench import gpu
+
+        if why := gpu.why_not():
+            print(f"visionops bench gpu: not run, no figures: {why}.")
+            return 0
     names = ("loader", "fusing", "import") if args.bench == "all" else (args.bench,)
     for name in names:
         report = _measure(name, args)
@@ -61,8 +71,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _measure(name: str, args: argparse.Namespace) -> Report:
-    from visionops.bench import fusing, importing, loader
+    from visionops.bench import fusing, gpu, importing, loader
 
+    if name == "gpu":
+        return gpu.run(seconds=args.seconds)
     if name == "loader":
         return loader.run(photos=args.photos, seconds=args.seconds)
     return fusing.run(draws=args.draws) if name == "fusing" else importing.run(repeats=args.repeats)
