@@ -9,11 +9,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from visionops import Pipeline
 
 from .machine import NOT_INSTALLED, environment, installed, version_of
 from .report import Report, Table, cell, progress, spread
@@ -109,7 +112,7 @@ def make_sides(
     for antialias in (False, True):
         pipe = visionops_pipeline(which, antialias=antialias)
         name = f"visionops, {'Triton' if twins else 'definitions'}, antialias={antialias}"
-        sides += _both(name, lambda x, pipe=pipe: pipe(image=x)["image"], images)
+        sides += _both(name, partial(_image, pipe), images)
     if not installed("kornia"):
         return sides, {"Kornia": NOT_INSTALLED}
     peer = kornia_pipeline(which).to(images.device)
@@ -147,6 +150,10 @@ def _both(name: str, run: Callable[[Tensor], Tensor], images: Tensor) -> list[Si
     return [Side(name, form, work) for form, work in zip(FORMS, (forward, backward), strict=True)]
 
 
+def _image(pipe: Pipeline, x: Tensor) -> Tensor:
+    return pipe(image=x)["image"]
+
+
 def _as_float(x: Tensor) -> Tensor:
     return x.float().div_(255) if x.dtype == torch.uint8 else x
 
@@ -158,7 +165,7 @@ def _finish(device: str) -> None:
 
 def _rows(which: str, found: dict[str, Any]) -> list[list[str]]:
     mine = found["pipelines"][which]
-    rows = []
+    rows: list[list[str]] = []
     for name, forms in mine["sides"].items():
         row = ["" if rows else PIPELINES[which], name]
         for form in FORMS:

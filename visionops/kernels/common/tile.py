@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 import triton
 import triton.language as tl
 from torch import Tensor
@@ -43,11 +42,6 @@ def step_of(rows: Tensor | None, size: int) -> int:
 def summed(parts: Tensor, shared: bool) -> Tensor:
     """Returns sums over tiles of (b, tiles, n), as (b, n), or (1, n) where samples share what they belong to."""
     return parts.sum((0, 1)).unsqueeze(0) if shared else parts.sum(1)
-
-
-def as_kernel_dtype(dtype: torch.dtype) -> bool:
-    """Returns whether kernels read and write the dtype."""
-    return dtype in (torch.uint8, torch.float16, torch.bfloat16, torch.float32)
 
 
 @triton.jit

@@ -132,8 +132,8 @@ class _Job:
         )
         like = params if image is None else image
         fills = _fills((spec.fill, *spec.fills) if planes is not None else (spec.fill,), like.device)
-        strides = (0, 0, 0, 0) if image is None else image.stride()
-        self.source = Source(image, *strides, h, w)
+        step_b, step_c, step_y, step_x = (0, 0, 0, 0) if image is None else image.stride()
+        self.source = Source(image, step_b, step_c, step_y, step_x, h, w)
         self.where = Where(
             inverse, step_of(inverse, 9), coordinates, step_of(coordinates, oh * ow * 2),
             planes, 0 if planes is None else step_of(planes, planes[0].numel()), fills, levels, step_of(levels, 2),
@@ -202,7 +202,7 @@ class _Job:
         self.launch_adjoint(grad, colours, None, by_image, inverse_parts, own, params_parts, stop=-1)
         if by_inverse is not None and inverse_parts is not None:
             by_inverse = summed(inverse_parts, by_inverse.shape[0] == 1).reshape(by_inverse.shape)
-        if by_coordinates is not None and own is not by_coordinates:
+        if own is not None and own is not by_coordinates:
             by_coordinates = own.sum(0, keepdim=True)
         if by_params is not None and params_parts is not None:
             by_params = summed(params_parts, by_params.shape[0] == 1)
