@@ -285,7 +285,8 @@ class TestProgram:
         check(image_of(3, 3, 8, 9), inverse, (7, 8), program=mixed(codes), atol=1e-5, grad_rtol=1e-4)
 
     def test_contrast_of_several_tiles(self):
-        check(image_of(2, 3, 18, 34), None, (18, 34), program=program_of(Op.CONTRAST, Op.CONTRAST), grad_rtol=1e-5)
+        # The factor's gradient is a float32 sum over 3672 colours that cancel, on both sides.
+        check(image_of(2, 3, 18, 34), None, (18, 34), program=program_of(Op.CONTRAST, Op.CONTRAST), grad_rtol=5e-5)
 
     def test_codes_that_are_tensors(self):
         codes = torch.tensor([int(Op.HUE), int(Op.NONE)], dtype=torch.int32)
