@@ -59,6 +59,12 @@ BENCHMARKS = {
         "images/s of whole pipelines under torch.compile, beside eager mode; needs a C++ compiler",
         {"seconds": SECONDS},
     ),
+    "gpu": Benchmark(
+        "gpu",
+        "images/s of batches on a CUDA device, forward and backward, beside Kornia; without one it is not run",
+        {"seconds": SECONDS},
+        in_all=False,
+    ),
     "fusing": Benchmark(
         "fusing",
         "sharpness kept by resampling once instead of five times",

@@ -28,6 +28,11 @@ SWEEP_DTYPES = {torch.uint8: 0, torch.float32: 1}
 BORDERS = {"constant": 0, "replicate": 1, "reflect": 2, "circular": 3}
 INTERPOLATIONS = {"nearest": 0, "bilinear": 1, "bicubic": 2}
 
+# What Triton's kernels read and write.
+TRITON_DTYPES = frozenset((torch.uint8, torch.float16, torch.bfloat16, torch.float32))
+
+_triton = os.environ.get("VISIONOPS_TRITON") == "1"
+_interpreted = os.environ.get("TRITON_INTERPRET") == "1"
 _enabled = os.environ.get("VISIONOPS_KERNELS", "on").lower() not in ("off", "0", "false", "no")
 if not _enabled:
     why_not = "VISIONOPS_KERNELS is off"
@@ -59,9 +64,19 @@ def may_run(*tensors: Tensor) -> bool:
 
 def may_be_recorded(*tensors: Tensor) -> bool:
     """Returns whether a compiled kernel may run inside an `autograd.Function`, which leaves out forward mode."""
-    if module is None or not _enabled or torch.autograd.forward_ad._current_level >= 0:
+    return module is not None and _enabled and _are_plain("cpu", tensors)
+
+
+def triton_may_run(*tensors: Tensor) -> bool:
+    """Returns whether Triton's kernels may take these: where VISIONOPS_TRITON=1 asks for them, on CUDA tensors, or in
+    Triton's interpreter on any. No GPU has run them yet."""
+    return _triton and _enabled and _are_plain(None if _interpreted else "cuda", tensors)
+
+
+def _are_plain(device: str | None, tensors: tuple[Tensor, ...]) -> bool:
+    if torch.autograd.forward_ad._current_level >= 0:
         return False
-    return all(type(t) in (Tensor, torch.nn.Parameter) and t.device.type == "cpu" for t in tensors)
+    return all(type(t) in (Tensor, torch.nn.Parameter) and device in (None, t.device.type) for t in tensors)
 
 
 def describe(images: Tensor | Sequence[Tensor]) -> np.ndarray:

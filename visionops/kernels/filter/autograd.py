@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from visionops.kernels import native
 from visionops.kernels.functions import adjoint_of_adjoint, fold, unfold, unfold_gradient
 
 from . import cpu, definition
@@ -20,7 +21,7 @@ def correlate(image: Tensor, taps_x: Tensor, taps_y: Tensor, border: str, fill: 
 class _Filter(torch.autograd.Function):
     @staticmethod
     def forward(image: Tensor, taps_x: Tensor, taps_y: Tensor, border: str, fill: float) -> Tensor:
-        run = _filter_op if torch.compiler.is_compiling() else cpu.correlate
+        run = _filter_op if torch.compiler.is_compiling() else _run
         return run(image, taps_x, taps_y, border, fill)
 
     @staticmethod
@@ -78,8 +79,21 @@ class _Adjoint(torch.autograd.Function):
         return tuple(out), (0,) * len(out)
 
 
-def _run_adjoint(*args: Any) -> tuple[Tensor, ...]:
-    return tuple(g for g in cpu.adjoint(*args) if g is not None)
+def _run(image: Tensor, *args: Any) -> Tensor:
+    if native.triton_may_run(image):
+        from . import cuda
+
+        return cuda.forward(image, *args)
+    return cpu.correlate(image, *args)
+
+
+def _run_adjoint(grad: Tensor, *args: Any) -> tuple[Tensor, ...]:
+    run = cpu.adjoint
+    if native.triton_may_run(grad):
+        from . import cuda
+
+        run = cuda.backward
+    return tuple(g for g in run(grad, *args) if g is not None)
 
 
 ARGUMENTS = "Tensor taps_x, Tensor taps_y, str border, float fill"
@@ -87,7 +101,7 @@ ARGUMENTS = "Tensor taps_x, Tensor taps_y, str border, float fill"
 
 @torch.library.custom_op("visionops::filter", mutates_args=(), schema=f"(Tensor image, {ARGUMENTS}) -> Tensor")
 def _filter_op(image: Tensor, *args: Any) -> Tensor:
-    return cpu.correlate(image, *args)
+    return _run(image, *args)
 
 
 @_filter_op.register_fake

@@ -66,7 +66,7 @@ def filter_separable(
     x = to_unit(image)
     fill = fill / 255 if image.dtype == torch.uint8 else fill
     across, down = (torch.as_tensor(t).to(x.device, x.dtype) for t in (taps_x, taps_y))
-    if x.dtype == torch.float32 and native.may_be_recorded(image, *given):
+    if x.dtype == torch.float32 and (native.triton_may_run(image, *given) or native.may_be_recorded(image, *given)):
         result = pixel(correlate(x, across, down, border, fill), program, dtype=dtype)
     else:
         x = definition.filter_separable(x, across, down, border=border, fill=fill)

@@ -63,7 +63,7 @@ def _column(params: Tensor, i: int) -> Tensor:
 def _scale(x: Tensor, params: Tensor) -> Tensor:
     c = x.shape[1]
     scale, shift = params[:, :c, None, None], params[:, c : 2 * c, None, None]
-    return _clamp(x * scale + shift, params[:, 2 * c : 2 * c + 2])
+    return _clamp(torch.addcmul(shift, x, scale), params[:, 2 * c : 2 * c + 2])
 
 
 def _clamp(x: Tensor, bounds: Tensor) -> Tensor:
@@ -73,7 +73,9 @@ def _clamp(x: Tensor, bounds: Tensor) -> Tensor:
 def _matrix(x: Tensor, params: Tensor) -> Tensor:
     m = params[:, :12].unflatten(1, (3, 4))
     # Multiply-adds, not a matmul: TF32 or bfloat16 would round a colour to ten bits.
-    out = sum(x[:, None, i] * m[:, :, i, None, None] for i in range(3)) + m[:, :, 3, None, None]
+    out = m[:, :, 3, None, None]
+    for i in range(3):
+        out = torch.addcmul(out, x[:, None, i], m[:, :, i, None, None])
     return _clamp(out, params[:, 12:14])
 
 
@@ -81,13 +83,14 @@ def luma(x: Tensor) -> Tensor:
     """Returns the luma (b, 1, h, w) of three channels, or the mean of any other number."""
     if x.shape[1] != 3:
         return x.mean(1, keepdim=True)
-    return LUMA[0] * x[:, 0:1] + LUMA[1] * x[:, 1:2] + LUMA[2] * x[:, 2:3]
+    red, green, blue = x.split(1, 1)
+    return (LUMA[0] * red).add(green, alpha=LUMA[1]).add(blue, alpha=LUMA[2])
 
 
 def _contrast(x: Tensor, params: Tensor) -> Tensor:
     mean = luma(x).mean((1, 2, 3), keepdim=True)
     factor = _column(params, 0)
-    return (factor * x + (1 - factor) * mean).clamp(0, 1)
+    return torch.lerp(mean, x, factor).clamp(0, 1)
 
 
 def _hue(x: Tensor, params: Tensor) -> Tensor:
@@ -98,11 +101,9 @@ def _hue(x: Tensor, params: Tensor) -> Tensor:
     sextant = torch.where(value == r, (g - b) / safe, torch.where(value == g, 2 + (b - r) / safe, 4 + (r - g) / safe))
     turned = sextant + 6 * params[:, 0, None, None]
     # Back: v - c max(0, min(k, 4 - k, 1)) with k = (n + 6 hue) mod 6, n = 5, 3, 1 for red, green, blue.
-    channels = []
-    for n in (5, 3, 1):
-        k = (turned + n).remainder(6)
-        channels.append(value - chroma * torch.minimum(k, 4 - k).clamp(0, 1))
-    return torch.stack(channels, 1)
+    n = torch.arange(5, 0, -2, dtype=x.dtype, device=x.device)[:, None, None]
+    k = (turned[:, None] + n).remainder(6)
+    return value[:, None] - chroma[:, None] * torch.minimum(k, 4 - k).clamp(0, 1)
 
 
 def _gamma(x: Tensor, params: Tensor) -> Tensor:

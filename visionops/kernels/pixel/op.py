@@ -31,14 +31,15 @@ def pixel(
     subgradient. float16 and bfloat16 compute in float32.
     """
     dtype = dtype or image.dtype
-    if dtype in native.SWEEP_DTYPES and image.dtype in native.SWEEP_DTYPES:
-        given = (image, *tensors_of(program))
-        b, c, h, w = image.shape
-        spec = Spec((h, w), "nearest", "replicate", (0.0,) * c, (), dtype)
-        if native.may_run(*given):
-            return cpu.sweep(image, None, None, None, None, encode(program, b), spec, out)
-        if image.numel() and native.may_be_recorded(*given):
-            codes, params, layout = encode_tensors(program, image.device)
-            return sweep(image, None, None, params, None, None, codes, spec._replace(program=layout))
+    given = (image, *tensors_of(program))
+    kinds = {dtype, image.dtype}
+    b, c, h, w = image.shape
+    spec = Spec((h, w), "nearest", "replicate", (0.0,) * c, (), dtype)
+    if kinds <= native.SWEEP_DTYPES.keys() and native.may_run(*given):
+        return cpu.sweep(image, None, None, None, None, encode(program, b), spec, out)
+    by_triton = kinds <= native.TRITON_DTYPES and native.triton_may_run(*given)
+    if by_triton or (kinds <= native.SWEEP_DTYPES.keys() and image.numel() and native.may_be_recorded(*given)):
+        codes, params, layout = encode_tensors(program, image.device)
+        return sweep(image, None, None, params, None, None, codes, spec._replace(program=layout))
     result = from_unit(definition.pixel(to_unit(image), program), dtype)
     return result if out is None else out.copy_(result)

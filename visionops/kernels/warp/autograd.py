@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from visionops.kernels import native
 from visionops.kernels.functions import adjoint_of_adjoint, fold, unfold, unfold_gradient
 from visionops.kernels.pixel.program import Layout, Op
 
@@ -116,15 +117,29 @@ class _Adjoint(torch.autograd.Function):
         return tuple(out), (0,) * len(out)
 
 
-def _run(*args: Any) -> Tensor:
-    image, inverse, coordinates, params, planes, levels, codes, spec = args
+def _run(image: Tensor, *args: Any) -> Tensor:
+    if native.triton_may_run(image):
+        from . import cuda
+
+        return cuda.forward(image, *args)
+    inverse, coordinates, params, planes, levels, codes, spec = args
     return cpu.sweep(image, inverse, coordinates, planes, levels, (codes, spec.program.starts, params), spec)
 
 
-def _run_adjoint(*args: Any) -> tuple[Tensor, ...]:
-    grad, image, inverse, coordinates, params, planes, levels, codes, shape, dtype, spec, needs = args
-    program = (codes, spec.program.starts, params)
-    found = cpu.adjoint(grad, image, shape, dtype, inverse, coordinates, planes, levels, program, spec, needs)
+def _run_adjoint(grad: Tensor, image: Tensor | None, *args: Any) -> tuple[Tensor, ...]:
+    inverse, coordinates, params, planes, levels, codes, shape, dtype, spec, needs = args
+    if native.triton_may_run(grad):
+        from . import cuda
+
+        if image is None and spec.program.starts:  # a linear program: it reads colours that decide nothing
+            image = grad.new_zeros(shape, dtype=dtype)
+        given = (image, inverse, coordinates, params)
+        found = cuda.backward(grad, image, shape, *given[1:], planes, levels, codes, spec, needs)
+        # "nearest" gives positions no gradient.
+        found = [torch.zeros_like(t) if n and g is None else g for g, n, t in zip(found, needs, given, strict=True)]
+    else:
+        program = (codes, spec.program.starts, params)
+        found = cpu.adjoint(grad, image, shape, dtype, inverse, coordinates, planes, levels, program, spec, needs)
     return tuple(g for g in found if g is not None)
 
 

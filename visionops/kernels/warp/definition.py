@@ -59,36 +59,40 @@ def warp(
         return bits.view(dtype)
     if interpolation != "nearest" and dtype not in (torch.float32, torch.float64):
         image = image.float()
+    like = planes if inverse is None else inverse
+    grid = None if like is None else pixel_grid(size, like)
     if coordinates is None:
-        assert inverse is not None
-        x, y = positions(inverse, size)
+        assert inverse is not None and grid is not None
+        xy = positions(inverse, grid)
     else:
-        x, y = coordinates.unbind(-1)
-    finite = x.isfinite() & y.isfinite()
-    x = torch.where(finite, x, 0).clamp(-FAR, FAR)
-    y = torch.where(finite, y, 0).clamp(-FAR, FAR)
+        xy = coordinates.movedim(-1, 1)
+    lost = (xy - xy != 0).any(1, keepdim=True)  # infinite or NaN
+    xy = xy.masked_fill(lost, 0).clamp(-FAR, FAR)
     fill = fill.to(image.device, image.dtype)
-    out = _gather(image, x, y, interpolation, border, fill, within)
-    out = torch.where(finite[:, None], out, fill[:, None, None])
+    out = torch.where(lost, fill[:, None, None], _gather(image, xy, interpolation, border, fill, within))
     if planes is not None and fills is not None:
-        u, v = pixel_grid(size, planes)
+        assert grid is not None
+        left = (_affine(planes, grid) < 0).any(2)
+        fills = fills.to(image.device, image.dtype)
         for d in reversed(range(planes.shape[1])):
-            a, b, c = planes[:, d, :, :, None, None].unbind(2)
-            left = (a * u + b * v + c < 0).any(1, keepdim=True)
-            out = torch.where(left, fills[d].to(image.device, image.dtype)[:, None, None], out)
+            out = torch.where(left[:, d, None], fills[d][:, None, None], out)
     if not dtype.is_floating_point and out.is_floating_point():
         info = torch.iinfo(dtype)
         out = out.round().clamp(info.min, info.max)
     return out.to(dtype)
 
 
-def positions(inverse: Float[Tensor, "b 3 3"], size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Returns the source position (x, y) of every output pixel, each (b, h, w)."""
-    u, v = pixel_grid(size, inverse)
-    x, y, w = (
-        (row[:, 0, None, None] * u + row[:, 1, None, None] * v + row[:, 2, None, None]) for row in inverse.unbind(1)
-    )
-    return x / w, y / w
+def positions(inverse: Float[Tensor, "b 3 3"], grid: tuple[Tensor, Tensor]) -> Float[Tensor, "b 2 h w"]:
+    """Returns the source position (x, y) of every output pixel."""
+    xyw = _affine(inverse, grid)
+    return xyw[:, :2] / xyw[:, 2:]
+
+
+def _affine(rows: Float[Tensor, "*rows 3"], grid: tuple[Tensor, Tensor]) -> Float[Tensor, "*rows h w"]:
+    """Returns ``a u + b v + c`` of rows (a, b, c); rounded step by step, so that a horizon is where it should be."""
+    u, v = grid
+    a, b, c = rows[..., None, None].unbind(-3)
+    return a * u + b * v + c
 
 
 def pixel_grid(size: tuple[int, int], like: Tensor) -> tuple[Tensor, Tensor]:
@@ -133,32 +137,36 @@ def taps(position: Tensor, interpolation: str, dtype: torch.dtype) -> tuple[list
 
 
 def _gather(
-    image: Tensor,
-    x: Tensor,
-    y: Tensor,
-    interpolation: str,
-    border: str,
-    fill: Tensor,
-    within: tuple[Tensor, Tensor] | None,
+    image: Tensor, xy: Tensor, interpolation: str, border: str, fill: Tensor, within: tuple[Tensor, Tensor] | None
 ) -> Tensor:
+    """Returns the images at positions (b or 1, 2, oh, ow); all taps of a row, or of both, in the same launches."""
     b, c, _, row = image.shape
-    h, w = image.shape[2:] if within is None else within
+    h, w = image.shape[2:] if within is None else (n[:, None] for n in within)
     flat = image.flatten(2)
-    xs, wx = taps(x, interpolation, image.dtype)
-    ys, wy = taps(y, interpolation, image.dtype)
-    oh, ow = x.shape[-2:]
+    places, shares = taps(xy, interpolation, image.dtype)
+    ix, iy = torch.stack(places, 1).unbind(2)
+    index = torch.add(fold(ix, w, border)[:, None], fold(iy, h, border)[:, :, None], alpha=row)
+    inside = None
+    if border == "constant":
+        inside = ((iy >= 0) & (iy < h))[:, :, None] & ((ix >= 0) & (ix < w))[:, None]
+    weight = None
+    if shares:
+        wx, wy = torch.stack(shares, 1).unbind(2)
+        weight = wx[:, None] * wy[:, :, None]
+    # The sixteen taps of bicubic go row by row, so that no more than four lie in memory at once.
+    rows = 2 if len(places) == 2 else 1
     out: Tensor | None = None
-    for j, iy in enumerate(ys):
-        for i, ix in enumerate(xs):
-            index = fold(iy, h, border) * row + fold(ix, w, border)
-            value = flat.gather(2, index.flatten(1)[:, None].expand(b, c, -1)).unflatten(2, (oh, ow))
-            if border == "constant":
-                inside = (ix >= 0) & (ix < w) & (iy >= 0) & (iy < h)
-                value = torch.where(inside[:, None], value, fill[:, None, None])
-            if wx:
-                weight = (wx[i] * wy[j])[:, None]
-                # A tap of weight zero is not read: a NaN there stays out (a finite one stays in the gradient).
-                value = torch.where((weight != 0) | value.isfinite(), value, 0) * weight
-            out = value if out is None else out + value
+    for j in range(0, len(places), rows):
+        at = index[:, j : j + rows].flatten(1, 2)
+        value = flat.gather(2, at.flatten(1)[:, None].expand(b, c, -1)).unflatten(2, at.shape[1:])
+        if inside is not None:
+            value = torch.where(inside[:, j : j + rows].flatten(1, 2)[:, None], value, fill[:, None, None, None])
+        if weight is None:
+            return value[:, :, 0]
+        share = weight[:, j : j + rows].flatten(1, 2)[:, None]
+        # A tap of weight zero is not read: a NaN there stays out (a finite one stays in the gradient).
+        value = torch.where(share != 0, value, value.nan_to_num(0.0, 0.0, 0.0))
+        added = (value * share).sum(2)
+        out = added if out is None else out + added
     assert out is not None
     return out

@@ -70,7 +70,10 @@ def warp(
     spec = Spec(size, interpolation, border, _colours(fill, c), border_fills, dtype or first.dtype)
     given = [t for t in (inverse, coordinates, planes, levels) if isinstance(t, Tensor)] + tensors_of(program)
     images = [image] if isinstance(image, Tensor) else image
-    if first.dtype in native.SWEEP_DTYPES and spec.dtype in native.SWEEP_DTYPES:
+    kinds = {first.dtype, spec.dtype}
+    if isinstance(image, Tensor) and kinds <= native.TRITON_DTYPES and native.triton_may_run(image, *given):
+        return _record(image, inverse, coordinates, planes, levels, program, spec)
+    if kinds <= native.SWEEP_DTYPES.keys():
         if native.may_run(*images, *given):
             encoded = encode(program, len(image))
             return cpu.sweep(image, inverse, coordinates, planes, levels, encoded, spec, out)
@@ -109,7 +112,8 @@ def _record(
     """Returns the sweep with a graph, by kernels both ways."""
     codes, params, layout = encode_tensors(program, image.device)
     inverse, planes, levels = (_tensor(values, image.device) for values in (inverse, planes, levels))
-    inverse = None if inverse is None else inverse.double()
+    if inverse is not None:
+        inverse = inverse.double() if image.device.type == "cpu" else inverse.float()
     coordinates = None if coordinates is None else coordinates.float()
     return sweep(image, inverse, coordinates, params, planes, levels, codes, spec._replace(program=layout))
 
