@@ -15,6 +15,15 @@ from skimage import data  # noqa: E402
 from skimage.metrics import structural_similarity  # noqa: E402
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Images of 20 pixels: on a busy machine torch's threads wait for each other a hundred times longer than they work."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @functools.cache
 def pair(name="astronaut", dtype=torch.float64):
     """Returns a photo's middle and a noisy, darker one, (1, c, h, w)."""
@@ -159,16 +168,16 @@ class TestLoss:
     @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
     @pytest.mark.parametrize("padding", ["valid", "reflect"])
     def test_gradients_of_both_orders(self, padding, reduction):
-        x, y = (noise(2, 1, 7, 6, seed=s).requires_grad_() for s in (0, 1))
-        weight = noise(1, 7, 6, seed=2).requires_grad_()
-        mask = torch.ones(1, 7, 6, dtype=torch.bool)
+        x, y = (noise(2, 1, 5, 4, seed=s).requires_grad_() for s in (0, 1))
+        weight = noise(1, 5, 4, seed=2).requires_grad_()
+        mask = torch.ones(1, 5, 4, dtype=torch.bool)
         mask[0, 0, 0] = False
 
         def loss(x, y, weight):
             return losses.ssim(x, y, window_size=3, padding=padding, mask=mask, weight=weight, reduction=reduction)
 
         assert torch.autograd.gradcheck(loss, (x, y, weight))
-        assert torch.autograd.gradgradcheck(loss, (x, y, weight))
+        assert torch.autograd.gradgradcheck(loss, (x, y, weight), fast_mode=True)
         assert torch.autograd.gradcheck(loss, (x, y, weight), check_forward_ad=True, check_backward_ad=False)
 
     @pytest.mark.parametrize("level", [0.0, 0.5, 1.0])

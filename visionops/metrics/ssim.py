@@ -111,7 +111,7 @@ def similarity(x: Tensor, y: Tensor, window: Window) -> Tensor:
     return quotient(mx, my, squares, product, window)
 
 
-def filtered(image: Float[Tensor, "*batch h w"], taps: np.ndarray) -> Float[Tensor, "*batch h w"]:
+def filtered(image: Float[Tensor, "*batch h w"], taps: np.ndarray | Tensor) -> Float[Tensor, "*batch h w"]:
     """Returns the image filtered with the same taps both ways."""
     flat = image.reshape(-1, 1, *image.shape[-2:]) if image.numel() else image.new_empty(0, 1, *image.shape[-2:])
     return filter_separable(flat, taps, taps, border="reflect").reshape(image.shape)
@@ -131,8 +131,8 @@ class _Quotient(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        mx, my, *_ = maps = ctx.saved_tensors
-        a, b, c, d = _factors(*maps, ctx.window)
+        mx, my, squares, product = ctx.saved_tensors
+        a, b, c, d = _factors(mx, my, squares, product, ctx.window)
         per = grad / (c * d)
         to_squares = -per * a * b / d
         cross, own = 2 * per * (b - a), 2 * to_squares * (d - c) / c
