@@ -221,7 +221,8 @@ class TestTextures:
     def test_the_pipeline_is_what_helps(self, monkeypatch):
         monkeypatch.setattr(textures, "BATCH", 30)
         sets = textures.patches(0, 60, 60)
-        networks = {augmented: textures.trained(sets, 0, augmented, 15) for augmented in (False, True)}
+        with demo._one_thread():
+            networks = {augmented: textures.trained(sets, 0, augmented, 15) for augmented in (False, True)}
         without, with_it = (textures.score(network, sets.moved, sets.test_class) for network in networks.values())
         assert textures.score(networks[False], sets.upright, sets.test_class) > 0.85
         assert with_it > 0.7 and with_it > without + 0.15
@@ -231,7 +232,8 @@ class TestDisparity:
     def test_a_known_shift_is_found_and_the_loss_falls(self):
         photo, seen = labels.photos()["coffee"][100:196, 100:260], []
         levels = ((8, 30), (4, 20))
-        found = disparity.recover(photo[:, :128], photo[:, 8:136], levels, 2.0, lambda _, loss: seen.append(loss))
+        with demo._one_thread():
+            found = disparity.recover(photo[:, :128], photo[:, 8:136], levels, 2.0, lambda _, loss: seen.append(loss))
         inner = found[3:-3, 4:-3]
         assert found.shape == (24, 32) and (inner - 8).abs().median() < 0.5 and (inner - 8).abs().mean() < 1
         assert len(seen) == 50 and seen[29] < 0.3 * seen[0] and seen[-1] < 0.3 * seen[0]
