@@ -15,14 +15,14 @@ from PIL import Image
 import visionops as vo
 from visionops import augment as va
 from visionops import demo
-from visionops.demo import charts, labels, page, pipelines, speed
+from visionops.demo import charts, disparity, labels, page, pipelines, speed, textures
 
 pytest.importorskip("skimage")
 
 SECTIONS = ["classification", "boxes", "masks", "keypoints", "mixing", "inverse", "stereo", "sharpness", "speed",
-            "gradients"]  # fmt: skip
+            "gradients", "textures", "disparity"]  # fmt: skip
 BUILDERS = [pipelines.everything, pipelines.classification, pipelines.detection, pipelines.segmentation, pipelines.pose,
-            pipelines.cutmix, pipelines.many_views, pipelines.stereo_pair]  # fmt: skip
+            pipelines.cutmix, pipelines.many_views, pipelines.stereo_pair, pipelines.textures]  # fmt: skip
 VOID = {"meta", "link", "img", "br", "input", "rect", "path", "polyline"}
 
 
@@ -54,6 +54,11 @@ def shortly(monkeypatch):
     monkeypatch.setattr(speed, "PIPELINES", {"crop": "crop, flip, normalise"})
     monkeypatch.setattr(speed, "ROUNDS", 2)
     monkeypatch.setattr(speed, "SECONDS", 0.01)
+    monkeypatch.setattr(textures, "SEEDS", (0,))
+    monkeypatch.setattr(textures, "EPOCHS", 1)
+    monkeypatch.setattr(textures, "TRAINED", 60)
+    monkeypatch.setattr(textures, "TESTED", 10)
+    monkeypatch.setattr(disparity, "LEVELS", ((16, 3), (8, 2)))
 
 
 @pytest.fixture(scope="module")
@@ -119,13 +124,23 @@ class TestMain:
 class TestSource:
     @pytest.mark.parametrize("build", BUILDERS, ids=lambda b: b.__name__)
     def test_what_is_shown_is_what_ran(self, build):
-        names = {"vo": vo, "va": va, "MEAN": pipelines.MEAN, "STD": pipelines.STD}
+        names = {"vo": vo, "va": va, "MEAN": pipelines.MEAN, "STD": pipelines.STD, "PATCH": pipelines.PATCH}
         exec(page.source_of(build), names)
         assert names["pipe"].to_json() == build().to_json()
 
     @pytest.mark.parametrize("build", BUILDERS, ids=lambda b: b.__name__)
     def test_lines_fit_beside_the_pictures(self, build):
         assert max(map(len, page.source_of(build).splitlines())) <= 50
+
+    def test_a_function_is_shown_without_its_annotations(self):
+        text = page.text_of(disparity.dissimilarity)
+        assert text.startswith("def dissimilarity(ours, left):\n    ssim =") and "fmt" not in text
+        for function in (disparity.shifted, disparity.dissimilarity, disparity.roughness):
+            assert max(map(len, page.text_of(function).splitlines())) <= 50
+        names = {"losses": disparity.losses}
+        exec(text, names)
+        one, other = torch.rand(2, 3, 12, 12, generator=torch.Generator().manual_seed(0))
+        assert names["dissimilarity"](one, other) == disparity.dissimilarity(one, other)
 
     def test_colours_change_no_character(self):
         source = textwrap.dedent("""\
@@ -189,6 +204,58 @@ class TestSpeed:
         photos = [np.zeros((64, 80, 3), np.uint8), np.zeros((70, 60, 3), np.uint8)]
         for name, make in speed._makers("crop", photos).items():
             assert speed._side(name, make(speed.BATCH)).run() == speed.BATCH
+
+
+class TestTextures:
+    def test_what_trains_and_what_tests_do_not_overlap(self, monkeypatch):
+        rows = np.repeat(np.arange(512.0)[:, None], 512, 1) / 512
+        monkeypatch.setattr(labels, "textures", lambda: {"a": rows, "b": rows, "c": rows})
+        monkeypatch.setattr(textures, "LIGHT", (1.0, 1.0))
+        sets = textures.patches(0, 30, 30)
+        assert sets.train.shape == (90, 1, 96, 96) and sets.moved.shape == sets.upright.shape == (90, 1, 48, 48)
+        assert sets.train.max() * 512 < 320 and min(sets.moved.min(), sets.upright.min()) * 512 > 320 - 1e-3
+        # Half the turns exceed 90 degrees, and then the rows run upwards.
+        upwards = (sets.moved[:, 0, -1].mean(-1) < sets.moved[:, 0, 0].mean(-1)).float().mean()
+        assert 0.25 < upwards < 0.75
+
+    def test_the_pipeline_is_what_helps(self, monkeypatch):
+        monkeypatch.setattr(textures, "BATCH", 30)
+        sets = textures.patches(0, 60, 60)
+        with demo._one_thread():
+            networks = {augmented: textures.trained(sets, 0, augmented, 15) for augmented in (False, True)}
+        without, with_it = (textures.score(network, sets.moved, sets.test_class) for network in networks.values())
+        assert textures.score(networks[False], sets.upright, sets.test_class) > 0.85
+        assert with_it > 0.7 and with_it > without + 0.15
+
+
+class TestDisparity:
+    def test_a_known_shift_is_found_and_the_loss_falls(self):
+        photo, seen = labels.photos()["coffee"][100:196, 100:260], []
+        levels = ((8, 30), (4, 20))
+        with demo._one_thread():
+            found = disparity.recover(photo[:, :128], photo[:, 8:136], levels, 2.0, lambda _, loss: seen.append(loss))
+        inner = found[3:-3, 4:-3]
+        assert found.shape == (24, 32) and (inner - 8).abs().median() < 0.5 and (inner - 8).abs().mean() < 1
+        assert len(seen) == 50 and seen[29] < 0.3 * seen[0] and seen[-1] < 0.3 * seen[0]
+
+    def test_the_right_photo_is_pulled_over_the_left(self):
+        right = torch.rand(3, 6, 9, generator=torch.Generator().manual_seed(0))
+        out = disparity.shifted(right, torch.full((6, 9), 2.0))
+        assert torch.equal(out[..., 2:], right[..., :-2])
+
+    def test_what_something_nearer_hides_does_not_count(self):
+        far = np.full((1, 12), 2.0)
+        far[0, 8:10] = 5.0  # seen on the right at 3 and 4, as are the columns 5 and 6
+        far[0, 11] = np.nan
+        assert disparity.visible(far)[0].tolist() == [False, False, True, True, True, False, False, True, True, True, True, False]
+
+    def test_errors_are_of_the_whole_photo(self):
+        truth = torch.full((4, 8), 3.0)
+        truth[:, :4] = 9.0
+        counts = torch.ones(4, 8, dtype=torch.bool)
+        counts[:, :2] = False
+        mean, share = disparity.errors(torch.full((2, 4), 4.0), truth, counts)
+        assert mean == pytest.approx((2 * 5 + 4 * 1) / 6) and share == pytest.approx(1 / 3)
 
 
 class TestCharts:

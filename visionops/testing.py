@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 import visionops.augment as va
-from visionops import Pipeline
+from visionops import Pipeline, losses, metrics
 from visionops.filters import GaussianBlur, gaussian_blur, gaussian_kernel1d
 from visionops.geometry import split_intrinsics
 from visionops.kernels import native
@@ -36,6 +36,8 @@ PACKAGES = (
     "visionops.geometry",
     "visionops.io",
     "visionops.kernels",
+    "visionops.losses",
+    "visionops.metrics",
     "visionops.plot",
 )
 
@@ -104,7 +106,8 @@ _PROGRAM = (
 )
 _BLUR = GaussianBlur(sigma=0.8)
 _TAPS = np.array([[0.2, 0.5, 0.3]])
-_PIXELS = (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.uint8)
+_FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+_PIXELS = (*_FLOATS, torch.uint8)
 
 OPERATORS: Mapping[str, Operator] = {
     "visionops.filters.gaussian_blur": Operator(lambda x: gaussian_blur(x, sigma=0.8), noise_image, _PIXELS, saves=0),
@@ -122,6 +125,14 @@ OPERATORS: Mapping[str, Operator] = {
     "visionops.kernels.pixel": Operator(lambda x: pixel(x, _PROGRAM), noise_image, _PIXELS, saves=1),
     "visionops.kernels.filter_separable": Operator(
         lambda x: filter_separable(x, _TAPS, _TAPS), noise_image, _PIXELS, saves=0
+    ),
+    "visionops.losses.ssim": Operator(
+        lambda x: losses.ssim(x, 0.8 * x.flip(-1), window_size=5, reduction="none"), noise_image, _FLOATS
+    ),
+    "visionops.metrics.ssim": Operator(
+        lambda x: metrics.ssim(x, 0.8 * x.flip(-1), window_size=5, padding="reflect", reduction="none"),
+        noise_image,
+        _FLOATS,
     ),
 }
 

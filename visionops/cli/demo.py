@@ -12,9 +12,9 @@ def add(commands: Any) -> None:
         "demo",
         help="write a page that shows pipelines, labels, plans and speed on real photos",
         description="Runs pipelines over scikit-image's photos and writes one self-contained HTML page: before and "
-        "after with labels, the plan of each pipeline, the loader's speed, and what fusing does to sharpness. Needs "
-        "pip install 'visionops[demo]', and 'visionops[bench]' to show the peers beside. Takes up to three minutes on "
-        "two cores.",
+        "after with labels, the plan of each pipeline, the loader's speed, what fusing does to sharpness, and two "
+        "small trainings. Needs pip install 'visionops[demo]', and 'visionops[bench]' to show the peers beside. Takes "
+        "up to five minutes on two cores.",
     )
     parser.add_argument("-o", "--output", default="demo/index.html", metavar="FILE", help="default: %(default)s")
     parser.set_defaults(run=run)

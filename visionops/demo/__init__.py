@@ -45,7 +45,7 @@ def main(output: str | os.PathLike[str] = "demo/index.html") -> None:
 
 
 def _write(console: Any, start: float) -> str:
-    from . import labels, learning, sharpness, shows, speed, ways
+    from . import disparity, labels, learning, sharpness, shows, speed, textures, ways
 
     photos = labels.photos()
     with _bars(console) as run:
@@ -61,9 +61,12 @@ def _write(console: Any, start: float) -> str:
         ]
         sharp, gain = run("sharpness", sharpness.DRAWS, lambda step: sharpness.sharpness(photos, step))
         learned = run("gradients", learning.STEPS + 1, lambda step: learning.learning(photos, step))
+        told = run("textures", 2 * len(textures.SEEDS), textures.textures)
+        steps = sum(count for _, count in disparity.LEVELS)
+        deep = run("disparity", steps, lambda step: disparity.disparity(disparity.LEVELS, step))
         fast, rates = run("DataLoader", len(speed.PIPELINES) * speed.ROUNDS, lambda step: speed.speed(photos, step))
     took = time.perf_counter() - start
-    return _assemble(mosaic, [*parts, sharp, fast, learned], gain, rates, took)
+    return _assemble(mosaic, [*parts, sharp, fast, learned, told, deep], gain, rates, took)
 
 
 def _assemble(mosaic: str, parts: list[str], gain: float, rates: dict[str, dict[str, list[float]]], took: float) -> str:

@@ -102,6 +102,15 @@ def stereo() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return left, right, np.where(np.isfinite(disparity), disparity, np.nan)
 
 
+def textures() -> dict[str, np.ndarray]:
+    """Returns the three textures by name, grey in [0, 1], (512, 512)."""
+    named = {}
+    for name in ("brick", "grass", "gravel"):
+        with Image.open(_folder() / f"{name}.png") as photo:
+            named[name] = np.asarray(photo.convert("L")) / 255
+    return named
+
+
 def _ellipse(x: float, y: float, a: float, b: float, degrees: float) -> list[tuple[float, float]]:
     """Returns points around a centre, the axis `a` turned clockwise on the screen."""
     c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))

@@ -102,6 +102,15 @@ def source_of(function: Callable[..., Pipeline], *after: str) -> str:
     return "\n".join([last.replace("return ", "pipe = ", 1), *after])
 
 
+def text_of(function: Callable[..., Any]) -> str:
+    """Returns a function's source, its annotations left out for want of room."""
+    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body
+    assert isinstance(tree, ast.FunctionDef)
+    names = ", ".join(argument.arg for argument in tree.args.args)
+    text = textwrap.dedent(inspect.getsource(function)).replace("  # fmt: skip", "").splitlines()
+    return "\n".join([f"def {tree.name}({names}):", *text[tree.body[0].lineno - 1 :]])
+
+
 def plan(pipe: Pipeline) -> str:
     """Returns `explain()` as printed, the line of all passes first."""
     lines = pipe.explain().splitlines()

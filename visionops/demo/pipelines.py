@@ -7,6 +7,7 @@ import visionops.augment as va
 from visionops import Pipeline
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+PATCH = 48
 
 
 def everything() -> Pipeline:
@@ -109,4 +110,15 @@ def stereo_pair() -> Pipeline:
         va.Rotate((-10, 10)),
         va.ColorJitter(0.3, 0.3, 0.3),
         targets={"right_image": "image"},
+    )
+
+
+def textures() -> Pipeline:
+    return vo.Pipeline(
+        va.Affine(
+            rotate=(-180, 180), scale=(0.75, 1.5),
+        ),
+        va.CenterCrop((PATCH, PATCH)),
+        va.Brightness((0.5, 1.5)),
+        seed=0,
     )

@@ -1,0 +1,5 @@
+"""Losses: scalars to descend on, with masks and weights."""
+
+from .ssim import ssim
+
+__all__ = ["ssim"]
