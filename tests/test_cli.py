@@ -182,12 +182,12 @@ class TestBench:
         assert json.loads((tmp_path / "f.json").read_text())["name"] == "fusing"
 
     def test_all_writes_a_file_each(self, tmp_path, monkeypatch):
-        from visionops.bench import Report, fusing, importing, loader
+        from visionops.bench import Report, decode, fusing, importing, loader
 
-        for module in (fusing, importing, loader):
+        for module in (decode, fusing, importing, loader):
             monkeypatch.setattr(module, "run", lambda **_: Report("", machine.environment(), [], {}))
         assert main(["bench", "all", "--json", str(tmp_path)]) == 0
-        assert sorted(p.name for p in tmp_path.iterdir()) == ["fusing.json", "import.json", "loader.json"]
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["decode.json", "fusing.json", "import.json", "loader.json"]
 
     @pytest.mark.parametrize("seconds", ["0", "-1", "x"])
     def test_seconds_must_be_above_0(self, seconds, capsys):

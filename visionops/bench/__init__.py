@@ -1,4 +1,4 @@
-"""What `visionops bench` measures: the loader's speed and accuracy, what fusing keeps, what importing costs.
+"""What `visionops bench` measures: the loader and decoding, what fusing keeps, what importing costs.
 
 Each module has `run(...)`, which returns a `Report`: tables for a person, and plain data with every raw round.
 """

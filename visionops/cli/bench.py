@@ -14,9 +14,11 @@ Measures on this machine and prints a table; --json keeps every raw round beside
 
   loader   images/s of one core, photos to training batches, beside Albumentations and Kornia;
            and how far a warp is from OpenCV and from exact arithmetic
+  decode   images/s of one core, JPEG bytes to training batches, beside Albumentations with OpenCV and Pillow;
+           and what decoding at a reduced scale changes
   fusing   sharpness kept by resampling once instead of five times
   import   seconds that `import visionops` adds to `import torch`
-  all      these three
+  all      these four
 
 Peers that are missing are told and left out: pip install 'visionops[bench]' brings them."""
 
@@ -28,15 +30,16 @@ def add(commands: Any) -> None:
         description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     kinds = parser.add_subparsers(dest="bench", required=True, metavar="BENCHMARK")
-    for name, text in (("loader", "images/s and accuracy"), ("fusing", "sharpness"), ("import", "import time"),
-                       ("all", "all three")):  # fmt: skip
+    for name, text in (("loader", "images/s and accuracy"), ("decode", "images/s from JPEGs"),
+                       ("fusing", "sharpness"), ("import", "import time"),
+                       ("all", "all four")):  # fmt: skip
         one = kinds.add_parser(name, help=text, description=f"Measures {text}.")
-        if name in ("loader", "all"):
+        if name in ("loader", "decode", "all"):
             one.add_argument("--photos", type=_positive(int), default=8, metavar="N",
                              help="how many of the eight photos (default: %(default)s)")  # fmt: skip
             one.add_argument("--seconds", type=_positive(float), default=2.0, metavar="S",
-                             help="measured for each side, form and pipeline; about 21 times this in all, and "
-                             "quieter the longer (default: %(default)s)")  # fmt: skip
+                             help="measured for each side, form and pipeline; quieter the longer "
+                             "(default: %(default)s)")  # fmt: skip
         if name in ("fusing", "all"):
             one.add_argument("--draws", type=_positive(int), default=20, metavar="N",
                              help="random chains (default: %(default)s)")  # fmt: skip
@@ -49,7 +52,7 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    names = ("loader", "fusing", "import") if args.bench == "all" else (args.bench,)
+    names = ("loader", "decode", "fusing", "import") if args.bench == "all" else (args.bench,)
     for name in names:
         report = _measure(name, args)
         report.show()
@@ -61,10 +64,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _measure(name: str, args: argparse.Namespace) -> Report:
-    from visionops.bench import fusing, importing, loader
+    from visionops.bench import decode, fusing, importing, loader
 
-    if name == "loader":
-        return loader.run(photos=args.photos, seconds=args.seconds)
+    if name in ("loader", "decode"):
+        return (loader if name == "loader" else decode).run(photos=args.photos, seconds=args.seconds)
     return fusing.run(draws=args.draws) if name == "fusing" else importing.run(repeats=args.repeats)
 
 

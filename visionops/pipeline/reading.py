@@ -62,7 +62,7 @@ def limits_of(motion: Motion) -> np.ndarray | None:
 
 
 def read_for_warp(
-    images: Sequence[Any], where: Where, size: tuple[int, int], limits: np.ndarray | None, *, border: str
+    images: Any, where: Where, size: tuple[int, int], limits: np.ndarray | None, *, border: str
 ) -> tuple[list[Tensor], Where]:
     """Returns the pixels that a warp reads, and where it samples them.
 
@@ -88,7 +88,7 @@ def read_for_warp(
                 levels[i] = levels[i, ::-1]
             level = _level(levels[i], one.stored) if border == "replicate" else 0
             levels[i] -= level
-            one, fold = one.part(level, _box(one, *corners[i], level, levels[i].tolist()))
+            one, fold = one.part(level, _box(one, corners[i], level, levels[i].tolist()))
         else:
             fold = mat.IDENTITY
         pixels.append(one)
@@ -121,16 +121,17 @@ def _bounds(where: Where, size: tuple[int, int], count: int) -> tuple[np.ndarray
 
 
 def _box(
-    one: Opened, low: Sequence[float], high: Sequence[float], level: int, rest: Sequence[int]
+    one: Opened, between: Sequence[Sequence[float]], level: int, rest: Sequence[int]
 ) -> tuple[int, int, int, int]:
     """Returns the (left, top, right, bottom) of the reduced image that taps between two positions read.
 
     Args:
+        between: the least (x, y) and the largest, in the upright image.
         rest: levels (along y, along x) that the warp's prefilter still reduces by: its blocks are read whole.
     """
     _, h, w = one.shape
     # What is sampled outside the image is its edge.
-    corners = [mat.apply(one.turn, min(max(x, 0), w - 1), min(max(y, 0), h - 1)) for x, y in (low, high)]
+    corners = [mat.apply(one.turn, min(max(x, 0), w - 1), min(max(y, 0), h - 1)) for x, y in between]
     begins, ends = [], []
     for axis in (0, 1):
         nearest, farthest = sorted(corner[axis] for corner in corners)

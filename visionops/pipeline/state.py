@@ -179,7 +179,7 @@ def _take_image(state: State, name: str, tensor: Tensor | Opened, layout: Layout
             "Targets of one call share their size and their batch.",
         )
     # A batch of one is a tensor (1, c, h, w); so is one sample.
-    state.images[name] = tensor if layout.has_batch else [tensor]
+    state.images[name] = tensor if layout.has_batch else [tensor]  # type: ignore[assignment, list-item]
     state.layouts[name] = layout
     state.dtypes[name] = tensor.dtype
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from visionops.kernels import native
 
-module: Any
 try:
     from visionops import _jpeg as module  # type: ignore[attr-defined]
 except ImportError as error:  # built without libjpeg-turbo, or the library is gone
@@ -36,6 +35,11 @@ class Header(NamedTuple):
 def active() -> bool:
     """Returns whether libjpeg-turbo decodes."""
     return module is not None and native.active()
+
+
+def decoder() -> str:
+    """Returns what decodes JPEGs, and why where it is not libjpeg-turbo."""
+    return "libjpeg-turbo" if active() else f"Pillow, because {why_not or native.why_not}"
 
 
 def header(data: bytes) -> Header | None:
