@@ -15,10 +15,11 @@ def read(source: str | os.PathLike[str] | bytes) -> Source:
     The pipeline reads the header, draws, and sees which pixels its first resampling reads.
 
     A JPEG is decoded at 1/2, 1/4 or 1/8 where both axes are minified by at least that much: in place of as many of
-    the prefilter's halvings (``antialias=True``), 0.4 grey levels from them on average and up to 30 at edges. With ``antialias=False`` or
-    ``interpolation="nearest"`` nothing is filtered, so that nothing is reduced. A crop decodes the columns and rows
-    that it reads, exactly. Where the first pass is not a warp, or continues the image by a border rule, the image is
-    decoded whole. Boxes, masks, keypoints and intrinsics beside it are in the coordinates of the whole image.
+    the prefilter's halvings (``antialias=True``), 0.4 grey levels from them on average and up to 30 at edges. With
+    ``antialias=False`` or ``interpolation="nearest"`` nothing is filtered, so that nothing is reduced. A crop decodes
+    the columns and rows that it reads, exactly. Where the first pass is not a warp, or continues the image by a border
+    rule, the image is decoded whole. Boxes, masks, keypoints and intrinsics beside it are in the coordinates of the
+    whole image.
 
     Pixels are those of `visionops.io.read_image`: RGB, upright by EXIF, grey as three equal channels; its rules hold
     for CMYK and for other formats, which are decoded whole. JPEGs are decoded by libjpeg-turbo, or by Pillow, slower,

@@ -59,7 +59,7 @@ def decodes(monkeypatch):
         calls.append((reduction, box))
         return decode(data, reduction, box)
 
-    monkeypatch.setattr("visionops.pipeline.source.jpeg.decode", spy)
+    monkeypatch.setattr("visionops.pipeline.opened.jpeg.decode", spy)
     return calls
 
 

@@ -224,12 +224,10 @@ def _prepare_warp(
         fill = next((d.fill for leg in motion.legs for d in leg.domains if d.fill is not None), fill)
     colour = _scaled(fill, scale, channels)
 
-    limits = limits_of(motion)
-
     def run(images: Images, rows: slice | None, out: Tensor | None) -> Tensor:
         where = Where(_cut(matrix, rows), _cut(dense, rows), _cut(reduced, rows))
         if reads_files(images):
-            images, where = read_for_warp(images, where, size, _cut(limits, rows), border=motion.border)
+            images, where = read_for_warp(images, where, size, _cut(limits_of(motion), rows), border=motion.border)
         results = [
             warp(
                 images,

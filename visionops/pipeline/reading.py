@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,7 +18,9 @@ from torch import Tensor
 from . import matrix as mat
 from .matrix import Matrix
 from .motion import Motion
-from .source import Opened
+
+if TYPE_CHECKING:
+    from .opened import Opened
 
 # The decoder reduces by 2 ** 3 at most.
 MAX_LEVEL = 3
@@ -43,12 +45,12 @@ class Where(NamedTuple):
 
 def reads_files(images: Any) -> bool:
     """Returns whether any of the images is an encoded file."""
-    return not isinstance(images, Tensor) and any(isinstance(one, Opened) for one in images)
+    return not isinstance(images, Tensor) and not all(isinstance(one, Tensor) for one in images)
 
 
 def decoded(images: Any) -> Any:
     """Returns the images, encoded files among them decoded whole."""
-    return [one.whole() if isinstance(one, Opened) else one for one in images] if reads_files(images) else images
+    return [one if isinstance(one, Tensor) else one.whole() for one in images] if reads_files(images) else images
 
 
 def limits_of(motion: Motion) -> np.ndarray | None:
@@ -83,7 +85,7 @@ def read_for_warp(
     pixels: list[Tensor] = []
     folds: list[Matrix] = []
     for i, one in enumerate(images):
-        if isinstance(one, Opened):
+        if not isinstance(one, Tensor):
             if one.swaps:
                 levels[i] = levels[i, ::-1]
             level = _level(levels[i], one.stored) if border == "replicate" else 0

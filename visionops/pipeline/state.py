@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -14,8 +14,11 @@ from visionops.errors import mistake
 
 from .execute import Images
 from .numbers import Size
-from .source import Opened, Source
+from .source import Source
 from .targets import FILE, Layout, Rows, read_image, read_mask, read_rows, write_image
+
+if TYPE_CHECKING:
+    from .opened import Opened
 
 RowsOf = dict[str, Rows]
 
