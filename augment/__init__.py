@@ -23,6 +23,7 @@ from .mix import CutMix, MixUp
 from .noise import GaussianNoise
 from .perspective import Perspective
 from .rasterize import Rasterize
+from .read import read
 from .resize import Pad, Resize
 from .tone import Gamma, Grayscale, Invert, Normalize, Posterize, Solarize, ToFloat
 
@@ -69,4 +70,5 @@ __all__ = [
     "ToFloat",
     "Uniform",
     "VerticalFlip",
+    "read",
 ]

@@ -13,10 +13,12 @@ from visionops.bench import (
     Table,
     accuracy,
     compiled,
+    decode,
     fusing,
     importing,
     loader,
     machine,
+    reduced,
     rounds,
     sides,
     training,
@@ -214,6 +216,58 @@ class TestPhotos:
         assert not real
         assert [v.shape for v in photos.values()] == [(512, 512, 3), (400, 600, 3)]
         assert all(v.dtype == np.uint8 and v.std() > 20 for v in photos.values())
+
+
+class TestDecode:
+    @pytest.fixture
+    def cases(self, monkeypatch):
+        small = {
+            "small": ((75, 100), False, ("crop", "full"), 1.3),
+            "large": ((600, 900), True, ("crop",), None),
+        }
+        monkeypatch.setattr(decode, "CASES", small)
+
+    def test_every_side_is_in_the_table(self, cases, tmp_path):
+        report = decode.run(photos=1, seconds=0.01, rounds=2)
+        speed, differences = report.tables
+        sides_each = 2 + (2 if sides.installed("albumentations") else 1)
+        assert len(speed.rows) == 3 * sides_each and len(differences.rows) == 2
+        assert all(len(row) == len(table.columns) for table in report.tables for row in table.rows)
+        for case in report.results["cases"].values():
+            for found in case["pipelines"].values():
+                assert all(len(one["images_per_second"]) == 2 for one in found["sides"].values())
+        report.save(tmp_path / "decode.json")
+        assert asdict(Report.load(tmp_path / "decode.json")) == asdict(report)
+
+    def test_missing_peers_are_told(self, cases, monkeypatch):
+        monkeypatch.setattr(decode, "installed", lambda module: False)
+        report = decode.run(photos=1, seconds=0.01, rounds=1)
+        assert any(machine.NOT_INSTALLED in row for row in report.tables[0].rows)
+
+    def test_photos_are_of_their_size(self):
+        photo = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+        for tiled in (True, False):
+            assert decode.make_photo(photo, (75, 100), tiled=tiled).shape == (75, 100, 3)
+        tiles = decode.make_photo(photo, (60, 80), tiled=True)
+        np.testing.assert_array_equal(tiles[:30, 40:], photo[:, ::-1])
+
+    def test_a_reduction_by_hand_enlarges_no_crop(self):
+        assert [decode.by_hand(size) for size in ((375, 500), (1536, 2048), (2000, 3000), (8000, 8000))] == [1, 1, 2, 8]
+
+    def test_the_reference_is_opencvs_mean_over_areas(self):
+        cv2 = pytest.importorskip("cv2")
+        image = np.random.default_rng(0).integers(0, 256, (37, 53, 3), dtype=np.uint8)
+        expected = cv2.resize(image[3:35, 7:51].astype(np.float32), (13, 9), interpolation=cv2.INTER_AREA)
+        found = reduced.area_mean(image, (7, 3, 44, 32), (9, 13))
+        np.testing.assert_allclose(found, expected, atol=1e-3)
+
+    def test_reduced_decoding_is_near_the_whole(self):
+        photo = next(iter(load_photos(1)[0].values()))
+        found = reduced.compare([decode.encode(decode.make_photo(photo, (1000, 1500), tiled=False))])
+        assert found["reduced"] > 0
+        pairs = {pair: one["mean"] for pair, one in found["pairs"].items()}
+        assert pairs["va.read, whole decode"] < 1
+        assert pairs["va.read, exact"] < 2 * pairs["whole decode, exact"] < 2 * pairs["no filter, exact"]
 
 
 @pytest.fixture(scope="module")

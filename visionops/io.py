@@ -33,7 +33,8 @@ __all__ = ["read_image", "write_image"]
 MAX_PIXELS = 178_956_970
 
 # What the EXIF orientation asks for: whether to swap the axes, then the steps along rows and columns.
-_ORIENTATIONS = {
+ORIENTATIONS = {
+    1: (False, 1, 1),
     2: (False, 1, -1),
     3: (False, -1, -1),
     4: (False, -1, 1),
@@ -93,17 +94,8 @@ def read_image(
         raise mistake("read_image", "mode", "'RGB', 'RGBA', 'L' or 'raw'", repr(mode), "Choose one of these.")
     if isinstance(max_pixels, bool) or not isinstance(max_pixels, int) or max_pixels < 1:
         raise mistake("read_image", "max_pixels", "a positive integer", repr(max_pixels), "Leave it out for a default.")
-    data, name = _read_bytes(source)
-    with _open(data, name, max_pixels) as image:
-        try:
-            image.load()
-            if image.format == "PNG":
-                _check_png(data)
-        except Exception as error:  # decoders raise a dozen types, SyntaxError and struct.error among them
-            raise _bad("a whole image", f"{name}, truncated or damaged ({error})", "Fetch the file again.") from error
-        array = _raw(image, name) if mode == "raw" else _eight_bit(image, mode, name)
-        swap, rows, columns = _ORIENTATIONS.get(_orientation(image), (False, 1, 1))
-    return np.ascontiguousarray((array.swapaxes(0, 1) if swap else array)[::rows, ::columns])
+    data, name = read_bytes(source)
+    return upright(*decode(data, name, mode, max_pixels))
 
 
 def write_image(
@@ -169,7 +161,8 @@ def write_image(
     _replace(target, encoded.getbuffer())
 
 
-def _read_bytes(source: Any) -> tuple[bytes, str]:
+def read_bytes(source: Any) -> tuple[bytes, str]:
+    """Returns the encoded image, and what errors call it."""
     data, name = None, describe(source)
     if isinstance(source, (bytes, bytearray, memoryview)):
         data = bytes(source)
@@ -192,6 +185,39 @@ def _read_bytes(source: Any) -> tuple[bytes, str]:
     if not data:
         raise _bad("a whole image", f"{name}, which is empty", "Fetch the file again.")
     return data, name
+
+
+def upright(array: np.ndarray, orientation: int) -> np.ndarray:
+    """Returns a stored image (H, W) or (H, W, C) turned as its EXIF orientation asks."""
+    swap, rows, columns = ORIENTATIONS[orientation]
+    return np.ascontiguousarray((array.swapaxes(0, 1) if swap else array)[::rows, ::columns])
+
+
+def read_header(data: bytes, name: str) -> tuple[tuple[int, int], int, bool]:
+    """Returns the stored (height, width), the EXIF orientation, and whether `decode` reduces. Nothing is decoded."""
+    with _open(data, name, MAX_PIXELS) as image:
+        reduces = image.format in ("JPEG", "MPO") and image.mode in ("L", "RGB")
+        # Pillow turns a TIFF itself, and gives its size turned.
+        return (image.height, image.width), 1 if image.format == "TIFF" else _orientation(image), reduces
+
+
+def decode(data: bytes, name: str, mode: str, max_pixels: int, reduction: int = 1) -> tuple[np.ndarray, int]:
+    """Returns an image as it is stored, and the EXIF orientation that it waits for.
+
+    Args:
+        reduction: 1, 2, 4 or 8; a JPEG is decoded that much smaller, sides rounded up, other formats whole. No side
+            may be shorter than it.
+    """
+    with _open(data, name, max_pixels) as image:
+        try:
+            if reduction > 1:
+                image.draft("RGB", (image.width // reduction, image.height // reduction))
+            image.load()
+            if image.format == "PNG":
+                _check_png(data)
+        except Exception as error:  # decoders raise a dozen types, SyntaxError and struct.error among them
+            raise _bad("a whole image", f"{name}, truncated or damaged ({error})", "Fetch the file again.") from error
+        return _raw(image, name) if mode == "raw" else _eight_bit(image, mode, name), _orientation(image)
 
 
 def _open(data: bytes, name: str, max_pixels: int) -> Image.Image:
@@ -253,9 +279,10 @@ def _check_png(data: bytes) -> None:
 def _orientation(image: Image.Image) -> int:
     try:
         with _quiet():
-            return image.getexif().get(0x0112, 1)
+            found = image.getexif().get(0x0112, 1)
     except Exception:  # damaged metadata is no reason to refuse the pixels
         return 1
+    return found if found in ORIENTATIONS else 1
 
 
 def _has_16_bits(image: Image.Image) -> bool:

@@ -53,6 +53,7 @@ ELSEWHERE = {
     "visionops.plot.grid": "tests/test_plot.py",
     "visionops.kernels.Instruction": "tests/kernels",
     "visionops.kernels.Op": "tests/kernels",
+    "visionops.augment.read": "tests/pipeline/test_read.py",
     **{
         f"visionops.augment.{name}": "tests/pipeline/test_distributions.py"
         for name in ("Choice", "Constant", "Distribution", "LogUniform", "Normal", "PerSample", "Symmetric", "Uniform")

@@ -1,5 +1,4 @@
-"""What `visionops bench` measures: the loader's speed and accuracy, what fusing keeps, what importing costs, and
-pipelines under torch.compile.
+"""What `visionops bench` measures: loaders, decoding, training steps, compiled pipelines, GPUs, fusing, import time.
 
 Each module has `run(...)`, which returns a `Report`: tables for a person, and plain data with every raw round.
 """

@@ -68,6 +68,7 @@ def environment() -> dict[str, Any]:
     import torch
 
     import visionops
+    from visionops.kernels.jpeg import op as jpeg
 
     devices = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return {
@@ -85,6 +86,7 @@ def environment() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "devices": ["cpu", *devices],
         "kernels": kernels(),
+        "jpeg": jpeg.decoder(),
     }
 
 

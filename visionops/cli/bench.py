@@ -49,6 +49,12 @@ BENCHMARKS = {
         "and how far a warp is from OpenCV and from exact arithmetic",
         {"photos": PHOTOS, "seconds": SECONDS},
     ),
+    "decode": Benchmark(
+        "decode",
+        "images/s of one core, JPEG bytes to training batches, beside Albumentations with OpenCV and Pillow;\n"
+        "and what decoding at a reduced scale changes",
+        {"photos": PHOTOS, "seconds": SECONDS},
+    ),
     "training": Benchmark(
         "training",
         "time of forward and backward on a float batch, and memory kept between, beside Kornia",

@@ -41,6 +41,7 @@ def _lines(env: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         ("visionops", f"{env['visionops']} in {env['folder']}"),
         ("kernels", state),
+        ("jpeg", f"decoded by {env['jpeg']}"),
         *((name, env[name]) for name in ("python", "torch", "numpy", "pillow")),
         *((name, version or "not installed (optional: pip install 'visionops[bench]')")
           for name, version in env["peers"].items()),

@@ -23,6 +23,7 @@ from .motion import Bound, Motion, compose, coordinates, levels, on, planes, uni
 from .numbers import Size
 from .params import Drawn
 from .plan import Pass, Plan
+from .reading import Where, decoded, limits_of, read_for_warp, reads_files
 from .steps import Color, Filter, Local, Mix, Values
 
 Images = Tensor | list[Tensor]
@@ -97,6 +98,8 @@ def run_passes(
         size: of the images.
         make: makes the tensor for the result, where the caller wants it somewhere.
     """
+    if not passes or not passes[0].geometric:
+        images = decoded(images)
     first = images if isinstance(images, Tensor) else images[0]
     between = torch.float32 if first.dtype == torch.uint8 else first.dtype
     works: list[Work] = []
@@ -113,7 +116,7 @@ def run_passes(
         batch = as_batch(images)
         whole = batch.clone() if batch.dtype == options.dtype else from_unit(to_unit(batch), options.dtype)
         return whole if make is None else make(tuple(whole.shape), whole.dtype).copy_(whole)
-    each = [images] if isinstance(images, Tensor) else images
+    each = [images] if isinstance(images, Tensor) else [one for one in images if isinstance(one, Tensor)]
     in_cache = native.may_run(*each, *(t for work in works for t in work.tensors))
     out = None
     if make is not None or (in_cache and len(images) > CHUNK):
@@ -124,7 +127,7 @@ def run_passes(
         for work in works:
             images = work.run(images, None, out if work is works[-1] else None)
         return as_batch(images)
-    step = CHUNK if len(works) > 1 else max(len(images), 1)
+    step = CHUNK if len(works) > 1 or reads_files(images) else max(len(images), 1)
     for start in range(0, len(images), step):
         rows = slice(start, start + step)
         part: Images = images[rows]
@@ -232,18 +235,21 @@ def _prepare_warp(
     colour = _scaled(fill, scale, channels)
 
     def run(images: Images, rows: slice | None, out: Tensor | None) -> Tensor:
+        where = Where(_cut(matrix, rows), _cut(dense, rows), _cut(reduced, rows))
+        if reads_files(images):
+            images, where = read_for_warp(images, where, size, _cut(limits_of(motion), rows), border=motion.border)
         results = [
             warp(
                 images,
-                _cut(matrix, rows),
+                where.matrix,
                 size,
-                coordinates=_cut(dense, rows),
+                coordinates=where.dense,
                 interpolation=options.interpolation,
                 border=border,
                 fill=colour,
                 planes=_cut(half_planes, rows),
                 fills=fills,
-                levels=_cut(reduced, rows),
+                levels=where.levels,
                 program=_steps(program, rows),
                 dtype=dtype,
                 out=out if motion.bordered is True else None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -14,7 +14,11 @@ from visionops.errors import mistake
 
 from .execute import Images
 from .numbers import Size
-from .targets import Layout, Rows, may_look, read_image, read_mask, read_rows, refuse_uncapturable, write_image
+from .source import Source
+from .targets import FILE, Layout, Rows, may_look, read_image, read_mask, read_rows, refuse_uncapturable, write_image
+
+if TYPE_CHECKING:
+    from .opened import Opened
 
 RowsOf = dict[str, Rows]
 
@@ -51,7 +55,8 @@ class State:
     def like(self) -> Tensor:
         """A tensor on the device that maps are wanted on."""
         for images in self.images.values():
-            return images if isinstance(images, Tensor) else images[0]
+            first = images if isinstance(images, Tensor) else images[0]
+            return first if isinstance(first, Tensor) else torch.empty(0)
         for rows in self.rows.values():
             return rows.values
         return torch.empty(0)
@@ -95,7 +100,9 @@ def read_one(targets: Mapping[str, Any], kinds: dict[str, str]) -> State:
     state = State("single", 1, kinds, None)
     for name, kind in kinds.items():
         if kind == "image":
-            _take_image(state, name, *read_image(name, targets[name]))
+            value = targets[name]
+            opened = (value.open(), FILE) if isinstance(value, Source) else read_image(name, value)
+            _take_image(state, name, *opened)
     for name, kind in kinds.items():
         if kind == "mask":
             has_batch = None if state.size is None else state.form == "batch"
@@ -162,7 +169,7 @@ def read_list(samples: Sequence[Mapping[str, Any]], kinds: dict[str, str], index
     return State("list", len(states), kinds, size_or_none, images, first.layouts, first.dtypes, rows, others)
 
 
-def _take_image(state: State, name: str, tensor: Tensor, layout: Layout) -> None:
+def _take_image(state: State, name: str, tensor: Tensor | Opened, layout: Layout) -> None:
     form = "batch" if layout.has_batch else "single"
     size = (tensor.shape[-2], tensor.shape[-1])
     count = tensor.shape[0] if layout.has_batch else 1
@@ -177,7 +184,7 @@ def _take_image(state: State, name: str, tensor: Tensor, layout: Layout) -> None
             "Targets of one call share their size and their batch.",
         )
     # A batch of one is a tensor (1, c, h, w); so is one sample.
-    state.images[name] = tensor if layout.has_batch else [tensor]
+    state.images[name] = tensor if layout.has_batch else [tensor]  # type: ignore[assignment, list-item]
     state.layouts[name] = layout
     state.dtypes[name] = tensor.dtype
 

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from visionops.errors import closest, mistake, refuse
 
+from .source import Source
+
 KINDS = ("image", "mask", "boxes", "box_labels", "keypoints", "intrinsics", "label")
 IMAGE_DTYPES = (torch.uint8, torch.float16, torch.bfloat16, torch.float32, torch.float64)
 BOX_FORMATS = ("xyxy", "xywh", "cxcywh", "yolo")
@@ -26,6 +28,10 @@ class Layout:
     kind: str  # "tensor", "numpy" or "pil"
     has_channels: bool
     has_batch: bool
+
+
+# How an image of a file leaves where it is to leave as it came: as an array (h, w, 3).
+FILE = Layout("numpy", True, False)
 
 
 @dataclass(frozen=True)
@@ -149,6 +155,8 @@ def _to_tensor(name: str, value: Any, *, is_mask: bool = False, has_batch: bool 
             )
         return value, Layout("tensor", True, value.ndim == 4)
     kind = "numpy"
+    if isinstance(value, Source):
+        value = value.decoded("raw" if is_mask else "RGB")
     if not isinstance(value, np.ndarray):
         value, kind = _from_pil(name, value, is_mask=is_mask), "pil"
     if value.ndim not in (2, 3, 4):
