@@ -322,7 +322,7 @@ def check_operator_compiles(case: Operator) -> None:
     expected = case.call(x)
     close(_detached(out), _detached(expected), torch.float32, scale=_size(_detached(out)))
     grads = [torch.autograd.grad(_energy(o), x)[0] for o in (out, expected)]
-    close(*grads, torch.float32, scale=10 * _size(grads))
+    close(grads[0], grads[1], torch.float32, scale=10 * _size(grads))
 
 
 def _detached(value: Any) -> list[Tensor]:

@@ -153,7 +153,7 @@ def _forward(call: Callable[[Tensor], Tensor], images: Tensor) -> Callable[[], T
 
 
 def _rows(title: str, found: dict[str, Any]) -> list[list[str]]:
-    rows = []
+    rows: list[list[str]] = []
     for name, one in found.items():
         ratio, share = one.get("times_kornia"), one.get("share_of_kornia")
         is_peer = name.startswith("Kornia") or ratio is None

@@ -59,11 +59,11 @@ def adjoint_of_adjoint(
 
     def adjoint(grad: Tensor, *values: Tensor) -> tuple[Tensor, ...]:
         tensors = [z if t is None else t for z, t in zip(zeros, _with(given, floating, values), strict=True)]
-        _, pull = torch.func.vjp(lambda *v: define(*_with(tensors, wanted, v)), *(tensors[i] for i in wanted))
-        return pull(grad)
+        result = torch.func.vjp(lambda *v: define(*_with(tensors, wanted, v)), *(tensors[i] for i in wanted))
+        return result[1](grad)
 
-    _, pull = torch.func.vjp(adjoint, grad, *(given[i] for i in floating))
-    by_grad, *found = pull(tuple(cotangents))
+    result = torch.func.vjp(adjoint, grad, *(given[i] for i in floating))
+    by_grad, *found = result[1](tuple(cotangents))
     return by_grad, *_with((None,) * len(given), floating, found)
 
 

@@ -7,6 +7,7 @@ derivative is that of the definition's.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -97,8 +98,8 @@ class _Adjoint(torch.autograd.Function):
         grad, image, inverse, coordinates, params, planes, levels, codes = ctx.saved_tensors
         _, _, spec, needs = ctx.rest
 
-        def meaning(*values: Tensor) -> Tensor:
-            return define(*values, planes, levels, codes, spec)
+        def meaning(image: Tensor, inverse: Tensor | None, coordinates: Tensor | None, params: Tensor) -> Tensor:
+            return define(image, inverse, coordinates, params, planes, levels, codes, spec)
 
         given = (image, inverse, coordinates, params)
         return (*adjoint_of_adjoint(meaning, grad, given, needs, grads), *(None,) * 7)
@@ -128,6 +129,7 @@ def _run(image: Tensor, *args: Any) -> Tensor:
 
 def _run_adjoint(grad: Tensor, image: Tensor | None, *args: Any) -> tuple[Tensor, ...]:
     inverse, coordinates, params, planes, levels, codes, shape, dtype, spec, needs = args
+    found: Sequence[Tensor | None]
     if native.triton_may_run(grad):
         from . import cuda
 

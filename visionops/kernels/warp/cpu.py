@@ -22,7 +22,7 @@ def sweep(
     coordinates: Tensor | None,
     planes: Array | None,
     levels: Array | None,
-    program: tuple[Array, Sequence[int], Array],
+    program: tuple[Array, Sequence[int] | np.ndarray, Array],
     spec: Spec,
     out: Tensor | None = None,
 ) -> Tensor:
@@ -105,7 +105,9 @@ def _how(levels: Array | None, count: int, spec: Spec) -> tuple[Any, ...]:
     return interpolation, border, native.host(levels, np.int32, count)
 
 
-def _program(program: tuple[Array, Sequence[int], Array], count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _program(
+    program: tuple[Array, Sequence[int] | np.ndarray, Array], count: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     codes, starts, params = program
     return native.host(codes, np.int32, count), np.asarray(starts, np.int32), native.host(params, np.float32, count)
 

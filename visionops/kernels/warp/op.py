@@ -81,23 +81,24 @@ def warp(
             return _record(image, inverse, coordinates, planes, levels, program, spec)
     elif spec.is_plain(first.dtype, program) and native.may_run(*images, *given):
         return _gather(image, inverse, coordinates, planes, spec, out)
-    where = [_tensor(values, first.device) for values in (inverse, coordinates, planes)]
+    matrix, dense, sides = (_tensor(values, first.device) for values in (inverse, coordinates, planes))
     if isinstance(image, Tensor):
-        result = run_definition(image, *where, levels, program, spec)
+        result = run_definition(image, matrix, dense, sides, levels, program, spec)
     else:
         result = torch.cat(
             [
                 run_definition(
-                    one[None],
-                    *(None if v is None else v if v.shape[0] == 1 else v[i : i + 1] for v in where),
-                    None if levels is None else levels[i : i + 1],
-                    [step.of(i) for step in program],
-                    spec,
+                    one[None], _row(matrix, i), _row(dense, i), _row(sides, i),
+                    None if levels is None else levels[i : i + 1], [step.of(i) for step in program], spec,
                 )
                 for i, one in enumerate(image)
             ]
-        )
+        )  # fmt: skip
     return result if out is None else out.copy_(result)
+
+
+def _row(values: Tensor | None, i: int) -> Tensor | None:
+    return values if values is None or values.shape[0] == 1 else values[i : i + 1]
 
 
 def _record(
