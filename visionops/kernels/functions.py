@@ -1,4 +1,9 @@
-"""What the `autograd.Function`s of all kernels share: vmap by the batch, and second derivatives by the definition."""
+"""`primitive`: a kernel and its adjoint as one function for autograd, functorch and the compiler.
+
+Two custom ops, forward and adjoint, each inside an `autograd.Function`: with `register_autograd` instead,
+`torch.func.grad` raises, forward mode is silently zero and second derivatives fail (torch 2.13). vmap goes into the
+batch; second derivatives are the definition's.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +12,144 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
+SLOTS = 4
+
+# By name, in a global: dynamo does not follow a class that is in a closure (torch 2.13).
+_adjoints: dict[str, type[torch.autograd.Function]] = {}
+
+
+def primitive(
+    name: str,
+    *,
+    tensors: str,
+    static: str,
+    forward: Callable[..., Tensor],
+    adjoint: Callable[..., Sequence[Tensor | None]],
+    define: Callable[..., Tensor],
+    like: Callable[..., Tensor] | None = None,
+    reads: Callable[..., Sequence[bool]] | None = None,
+    reads_output: bool = False,
+) -> Callable[..., Tensor]:
+    """Returns a differentiable function ``f(*tensors, *static)`` of images (b, c, ...) and of what goes with them.
+
+    Args:
+        name: of its custom ops.
+        tensors: their schema, up to four, "Tensor image, Tensor? guide"; each has b rows or one, the first has b. They
+            are float32 where they are differentiable.
+        static: the schema of what follows, "str border, float fill"; hashable, never a tensor.
+        forward: of `(*tensors, *static)`, what kernels compute; the result is new.
+        adjoint: of `(grad, tensors, output, shape, static, needs)`: a gradient for each tensor, where `needs` says so.
+            Of tensors and output it sees those that it reads, None for others; `shape` is the first tensor's.
+        define: of `(*tensors, *static)`, in plain torch.
+        like: of `(*tensors, *static)`, an empty tensor like the result; None: one like the first.
+        reads: of `(needs, *static)`, which of the tensors the adjoint reads; None: all.
+        reads_output: whether it also reads the result.
+    """
+    count = tensors.count("Tensor")
+    assert 1 <= count <= SLOTS
+    empty = like or (lambda first, *_: first.new_empty(first.shape))
+    rest = f", {static}" if static else ""
+    declared = torch.library.custom_op(
+        f"visionops::{name}", forward, mutates_args=(), schema=f"({tensors}{rest}) -> Tensor"
+    )
+    declared.register_fake(empty)
+    forward_op = getattr(torch.ops.visionops, name).default
+
+    def run_adjoint(
+        grad: Tensor, given: Sequence[Tensor | None], output: Tensor | None, shape: Any, fixed: Any, needs: Any
+    ) -> tuple[Tensor, ...]:
+        found = adjoint(grad, given, output, tuple(shape), fixed, needs)
+        return tuple(g for g in found if g is not None)
+
+    def flat_adjoint(grad: Tensor, *args: Any) -> list[Tensor]:
+        return list(run_adjoint(grad, args[:count], args[count], args[count + 1], args[count + 2 : -1], args[-1]))
+
+    optional = ", ".join(part.replace("Tensor ", "Tensor? ") for part in tensors.split(", "))
+    declared_adjoint = torch.library.custom_op(
+        f"visionops::{name}_adjoint",
+        flat_adjoint,
+        mutates_args=(),
+        schema=f"(Tensor grad, {optional}, Tensor? output, SymInt[] shape{rest}, bool[] needs) -> Tensor[]",
+    )
+
+    @declared_adjoint.register_fake
+    def _(grad: Tensor, *args: Any) -> list[Tensor]:
+        shapes = (args[count + 1], *(None if t is None else t.shape for t in args[1:count]))
+        return [grad.new_empty(s) for s, need in zip(shapes, args[-1], strict=True) if need]
+
+    adjoint_op = getattr(torch.ops.visionops, f"{name}_adjoint").default
+
+    class Forward(torch.autograd.Function):
+        @staticmethod
+        def forward(a: Tensor, b: Any, c: Any, d: Any, fixed: Any) -> Tensor:  # no *args: dynamo would count ctx
+            run = forward_op if torch.compiler.is_compiling() else forward
+            return run(*(a, b, c, d)[:count], *fixed)
+
+        @staticmethod
+        def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+            needs = tuple(ctx.needs_input_grad[:count])
+            ctx.fixed, ctx.shape = inputs[-1], tuple(inputs[0].shape)
+            read = (True,) * count if reads is None else reads(needs, *ctx.fixed)
+            kept = [t if r else None for t, r in zip(inputs[:count], read, strict=True)]
+            ctx.save_for_backward(*kept, output if reads_output else None)
+
+        @staticmethod
+        def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
+            needs = tuple(ctx.needs_input_grad[:count])
+            *given, output = ctx.saved_tensors
+            given += [None] * (SLOTS - count)
+            found = iter(_adjoints[name].apply(grad, *given, output, ctx.shape, ctx.fixed, needs))
+            return (*(next(found) if need else None for need in needs), *(None,) * (SLOTS - count + 1))
+
+        @staticmethod
+        def vmap(info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[Tensor, int]:
+            n = info.batch_size
+            return unfold(Forward.apply(*fold(args[:SLOTS], in_dims[:SLOTS], n), args[-1]), n), 0
+
+    class Adjoint(torch.autograd.Function):
+        @staticmethod
+        def forward(
+            grad: Tensor, a: Any, b: Any, c: Any, d: Any, output: Any, shape: Any, fixed: Any, needs: Any
+        ) -> tuple[Tensor, ...]:
+            given = (a, b, c, d)[:count]
+            if torch.compiler.is_compiling():
+                return tuple(adjoint_op(grad, *given, output, list(shape), *fixed, list(needs)))
+            return run_adjoint(grad, given, output, shape, fixed, needs)
+
+        @staticmethod
+        def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+            ctx.save_for_backward(*inputs[: 1 + count])
+            ctx.fixed, ctx.needs = inputs[-2:]
+
+        @staticmethod
+        def backward(ctx: Any, *grads: Tensor) -> tuple[Any, ...]:
+            grad, *given = ctx.saved_tensors
+            fixed = ctx.fixed
+            found = adjoint_of_adjoint(lambda *t: define(*t, *fixed), grad, given, ctx.needs, grads)
+            return (*found, *(None,) * (SLOTS - count + 4))
+
+        @staticmethod
+        def vmap(info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+            *given, shape, fixed, needs = args
+            n = info.batch_size
+            folded = fold(given, in_dims[: 2 + SLOTS], n)
+            found = Adjoint.apply(*folded, (n * shape[0], *shape[1:]), fixed, needs)
+            places = [1 + i for i, need in enumerate(needs) if need]
+            # A gradient by the image has the image's batch, also where its values were not needed.
+            out = [
+                unfold(g, n) if i == 1 else unfold_gradient(g, n, args[i], in_dims[i])
+                for i, g in zip(places, found, strict=True)
+            ]
+            return tuple(out), (0,) * len(out)
+
+    _adjoints[name] = Adjoint
+
+    def call(*args: Any) -> Tensor:
+        given = args[:count] + (None,) * (SLOTS - count)
+        return Forward.apply(*given, args[count:])
+
+    return call
 
 
 def fold(tensors: Sequence[Tensor | None], in_dims: Sequence[int | None], mapped: int) -> list[Tensor | None]:

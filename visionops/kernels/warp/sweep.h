@@ -3,11 +3,11 @@
 
 #include <cstdint>
 
+#include "common/source.h"
+
 namespace visionops {
 
-enum class Dtype : int { uint8 = 0, float32 = 1 };
 enum class Interpolation : int { nearest = 0, bilinear = 1, bicubic = 2 };
-enum class Border : int { constant = 0, replicate = 1, reflect = 2, circular = 3 };
 // As in pixel/program.py.
 enum class Op : int { none, scale, matrix, contrast, hue, gamma, lut, solarize, noise, erase };
 
@@ -16,11 +16,6 @@ constexpr double NEAREST_BIAS = 0.5 + 1e-6;
 constexpr double FAR = 16777216.0;
 // Rows whose colours are summed together, so that a mean does not depend on the number of threads.
 constexpr int SUM_ROWS = 32;
-
-// A row of the table that `native.describe` makes. Strides are in elements.
-struct Source {
-  int64_t address, height, width, channel_stride, row_stride, column_stride;
-};
 
 // Pixels [left, right) x [top, bottom).
 struct Box {

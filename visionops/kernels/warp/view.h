@@ -1,10 +1,11 @@
-// Sources as the samplers see them, and indices brought into them.
+// Sources as the samplers see them.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
 #include <type_traits>
 
+#include "common/border.h"
 #include "warp/sweep.h"
 
 namespace visionops {
@@ -29,21 +30,6 @@ View<T> view_of(const Source& source) {
   return {reinterpret_cast<const T*>(source.address), static_cast<int>(source.height), static_cast<int>(source.width),
           0, 0, source.channel_stride, source.row_stride, source.column_stride,
           std::is_same_v<T, uint8_t> ? 1.0f / 255 : 1.0f};
-}
-
-// Returns an index brought into [0, n): as `fold` of definition.py.
-inline int32_t fold(int32_t i, int32_t n, Border border) {
-  if (border == Border::circular) {
-    const int32_t r = i % n;
-    return r < 0 ? r + n : r;
-  }
-  if (border == Border::reflect) {
-    const int32_t period = std::max(2 * n - 2, 1);
-    int32_t r = i % period;
-    r = r < 0 ? r + period : r;
-    return std::min(std::min(r, period - r), n - 1);
-  }
-  return i < 0 ? 0 : i < n ? i : n - 1;
 }
 
 // A tap of weight zero is not read: it may be a NaN or infinite.
