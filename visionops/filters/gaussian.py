@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from visionops.arguments import check_border, check_image, flatten, kernel_sizes, unflatten
 from visionops.errors import mistake
 from visionops.kernels import filter_separable
 from visionops.module import as_module
@@ -47,26 +48,19 @@ def gaussian_blur(
     >>> gaussian_blur(torch.eye(3)[None], sigma=0.5, kernel_size=3)[0, 1, 1].item().__round__(3)
     0.642
     """
-    if image.ndim < 3:
-        raise mistake("gaussian_blur", "image", "of shape (*batch, c, h, w)", tuple(image.shape), "Add a channel.")
-    if border not in ("reflect", "replicate", "circular", "constant"):
-        raise mistake("gaussian_blur", "border", "'reflect', 'replicate', 'circular' or 'constant'", repr(border))
-    batch = image.shape[:-3]
-    if len(batch) == 1:
-        flat = image
-    elif 0 in batch:
-        flat = image.new_empty(0, *image.shape[-3:])
-    else:
-        flat = image.reshape(-1, *image.shape[-3:])
+    check_image("gaussian_blur", image)
+    check_border("gaussian_blur", border)
+    flat = flatten(image)
     if isinstance(sigma, np.ndarray | Tensor) and sigma.ndim:
-        if tuple(sigma.shape) != tuple(batch) and tuple(sigma.shape) != (1,):
-            raise mistake("gaussian_blur", "sigma", f"a number or of shape {tuple(batch)}", tuple(sigma.shape))
+        batch = tuple(image.shape[:-3])
+        if tuple(sigma.shape) not in (batch, (1,)):
+            raise mistake("gaussian_blur", "sigma", f"a number or of shape {batch}", tuple(sigma.shape))
         sigma = sigma.reshape(-1)
-    down, across = _sizes(kernel_size)
+    down, across = (None, None) if kernel_size is None else kernel_sizes("gaussian_blur", kernel_size)
     taps_y = gaussian_kernel1d(sigma, down)
     taps_x = taps_y if down == across else gaussian_kernel1d(sigma, across)
     out = filter_separable(flat, taps_x, taps_y, border=border)
-    return out if flat is image else out.reshape(image.shape)
+    return unflatten(out, image.shape[:-3])
 
 
 def gaussian_kernel1d(
@@ -125,17 +119,6 @@ def _taps(sigma: float, radius: int, own: int) -> list[float]:
     total = 2 * sum(half) - 1
     side = [v / total for v in half[1:]] + [0.0] * (radius - own)
     return [*side[::-1], half[0] / total, *side]
-
-
-def _sizes(kernel_size: int | Sequence[int] | None) -> tuple[int | None, int | None]:
-    sizes = tuple(kernel_size) if isinstance(kernel_size, list | tuple) else (kernel_size, kernel_size)
-    for size in sizes:
-        if size is not None and (not isinstance(size, int | np.integer) or size < 1 or size % 2 == 0):
-            raise mistake("gaussian_blur", "kernel_size", "odd and positive", kernel_size, "Add 1.")
-    if len(sizes) != 2:
-        raise mistake("gaussian_blur", "kernel_size", "an odd number or (height, width)", kernel_size)
-    first, second = sizes
-    return first, second
 
 
 GaussianBlur = as_module(gaussian_blur)

@@ -1,0 +1,81 @@
+"""What the arguments of image operators may be: checks that raise the errors, and one batch dimension for kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Shaped
+from torch import Tensor
+
+from visionops.errors import closest, refuse
+
+BORDERS = ("reflect", "replicate", "circular", "constant")
+
+
+def check_image(function: str, image: Tensor, *, channels: int | None = None, floating: bool = False) -> None:
+    """Raises unless the image is (*batch, c, h, w), of so many channels, uint8 or floating."""
+    shape = f"(*batch, {'c' if channels is None else channels}, h, w)"
+    if not isinstance(image, Tensor):
+        raise refuse(function, "image", f"a tensor {shape}", type(image).__name__, "torch.from_numpy makes one.")
+    if image.ndim < 3 or (channels is not None and image.shape[-3] != channels):
+        raise refuse(function, "image", f"of shape {shape}", tuple(image.shape))
+    if not image.is_floating_point() and (floating or image.dtype != torch.uint8):
+        rule = "floating" if floating else "floating or uint8"
+        raise refuse(function, "image", rule, image.dtype, "Convert it, in [0, 1].")
+
+
+def check_choice(function: str, argument: str, value: Any, known: Iterable[str]) -> None:
+    """Raises unless the value is one of the known; the error says which it is most like."""
+    names = tuple(known)
+    if value not in names:
+        raise refuse(function, argument, "one of those known", repr(value), closest(str(value), names))
+
+
+def check_border(function: str, border: str) -> None:
+    check_choice(function, "border", border, BORDERS)
+
+
+def kernel_sizes(function: str, kernel_size: int | Sequence[int], *, odd: bool = True) -> tuple[int, int]:
+    """Returns (height, width) of a window given as one number or two."""
+    sizes = tuple(kernel_size) if isinstance(kernel_size, list | tuple) else (kernel_size, kernel_size)
+    rule = "odd and positive" if odd else "positive"
+    good = len(sizes) == 2 and all(isinstance(s, int | np.integer) and not isinstance(s, bool) for s in sizes)
+    if not good or min(sizes) < 1 or (odd and any(s % 2 == 0 for s in sizes)):
+        raise refuse(function, "kernel_size", f"{rule}, one number or (height, width)", kernel_size)
+    return int(sizes[0]), int(sizes[1])
+
+
+def flatten(image: Shaped[Tensor, "*batch c h w"]) -> Shaped[Tensor, "b c h w"]:
+    """Returns the image with one batch dimension; `unflatten` undoes it."""
+    batch = image.shape[:-3]
+    if len(batch) == 1:
+        return image
+    return image.new_empty(0, *image.shape[-3:]) if 0 in batch else image.reshape(-1, *image.shape[-3:])
+
+
+def unflatten(result: Shaped[Tensor, "b c h w"], batch: Sequence[int]) -> Shaped[Tensor, "*batch c h w"]:
+    """Returns a result with the batch dimensions of the image that it came from."""
+    return result if len(batch) == 1 else result.reshape(*batch, *result.shape[1:])
+
+
+def per_sample(function: str, argument: str, value: Any, image: Tensor) -> float | Tensor:
+    """Returns a number as it is, and one for each sample (*batch) as (b,), to go with `flatten(image)`."""
+    if isinstance(value, np.ndarray):
+        value = torch.from_numpy(value)
+    if not isinstance(value, Tensor):
+        return float(value)
+    if value.ndim and tuple(value.shape) not in (tuple(image.shape[:-3]), (1,)):
+        raise refuse(function, argument, f"a number or of shape {tuple(image.shape[:-3])}", tuple(value.shape))
+    return value.reshape(-1).to(image.device)
+
+
+def column(function: str, argument: str, value: Any, image: Tensor) -> float | Tensor:
+    """Returns a number as it is, and one for each sample as (*batch, 1, 1, 1), to go with the image."""
+    value = per_sample(function, argument, value, image)
+    if not isinstance(value, Tensor):
+        return value
+    value = value.to(image.dtype) if image.is_floating_point() else value
+    return value.reshape(*(image.shape[:-3] if value.numel() != 1 else (1,) * (image.ndim - 3)), 1, 1, 1)

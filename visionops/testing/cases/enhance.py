@@ -1,0 +1,3 @@
+from visionops.testing.operators import Operator
+
+CASES: dict[str, Operator] = {}
