@@ -24,11 +24,12 @@ def _forward(image: Tensor, taps_x: Tensor, taps_y: Tensor, border: str, fill: f
 def _adjoint(
     grad: Tensor, given: Sequence[Any], output: None, shape: Sequence[int], fixed: Any, needs: Sequence[bool]
 ) -> Sequence[Tensor | None]:
+    everything = (grad, *given, *fixed, needs)
     if native.triton_may_run(grad):
         from . import cuda
 
-        return cuda.backward(grad, *given, *fixed, needs)
-    return cpu.adjoint(grad, *given, *fixed, needs)
+        return cuda.backward(*everything)
+    return cpu.adjoint(*everything)
 
 
 def _define(image: Tensor, taps_x: Tensor, taps_y: Tensor, border: str, fill: float) -> Tensor:
