@@ -27,11 +27,11 @@ def check_image(function: str, image: Tensor, *, channels: int | None = None, fl
         raise refuse(function, "image", rule, image.dtype, "Convert it, in [0, 1].")
 
 
-def check_choice(function: str, argument: str, value: Any, known: Iterable[str]) -> None:
+def check_choice(function: str, argument: str, value: Any, known: Iterable[Any]) -> None:
     """Raises unless the value is one of the known; the error says which it is most like."""
     names = tuple(known)
     if value not in names:
-        raise refuse(function, argument, "one of those known", repr(value), closest(str(value), names))
+        raise refuse(function, argument, "one of those known", repr(value), closest(str(value), map(str, names)))
 
 
 def check_border(function: str, border: str) -> None:
@@ -46,6 +46,21 @@ def kernel_sizes(function: str, kernel_size: int | Sequence[int], *, odd: bool =
     if not good or min(sizes) < 1 or (odd and any(s % 2 == 0 for s in sizes)):
         raise refuse(function, "kernel_size", f"{rule}, one number or (height, width)", kernel_size)
     return int(sizes[0]), int(sizes[1])
+
+
+def check_positive(function: str, argument: str, value: Any) -> None:
+    """Raises unless a number, or each of an array, is above 0. A tensor is not read: it may be on a device."""
+    if isinstance(value, Tensor) or (isinstance(value, np.ndarray) and not value.size):
+        return
+    low = float(np.min(value)) if isinstance(value, np.ndarray) else float(value)
+    if not low > 0:
+        raise refuse(function, argument, "more than 0", low)
+
+
+def check_count(function: str, argument: str, value: Any, *, least: int = 1) -> None:
+    """Raises unless the value is an integer of at least so much."""
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
+        raise refuse(function, argument, f"an integer of at least {least}", value)
 
 
 def flatten(image: Shaped[Tensor, "*batch c h w"]) -> Shaped[Tensor, "b c h w"]:

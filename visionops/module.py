@@ -10,23 +10,24 @@ from torch import Tensor, nn
 
 
 class OperatorModule(nn.Module):
-    """Base of what `as_module` makes: stores the keyword arguments of one operator and applies it."""
+    """Base of what `as_module` makes: stores the arguments of one operator but the image, and applies it."""
 
     operator: Callable[..., Tensor]
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *values: Any, **options: Any) -> None:
         super().__init__()
         name = type(self).__name__
-        signature = inspect.signature(type(self).operator)
-        known = [p.name for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY]
+        parameters = options_of(type(self).operator)
+        known = [p.name for p in parameters]
+        positional = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+        if len(values) > len(positional):
+            listed = ", ".join(known)
+            raise TypeError(f"{name}: {len(values)} arguments without a name are too many. It takes {listed}.")
+        options = {**dict(zip(positional, values, strict=False)), **options}
         for key in options:
             if key not in known:
                 raise TypeError(f"{name}: argument {key!r} is unknown. It takes {', '.join(known)}.")
-        required = [
-            p.name
-            for p in signature.parameters.values()
-            if p.kind is p.KEYWORD_ONLY and p.default is p.empty and p.name not in options
-        ]
+        required = [p.name for p in parameters if p.default is p.empty and p.name not in options]
         if required:
             raise TypeError(f"{name}: argument {required[0]!r} is missing. It takes {', '.join(known)}.")
         self.option_names = tuple(options)
@@ -43,8 +44,13 @@ class OperatorModule(nn.Module):
         return ", ".join(f"{name}={getattr(self, name)!r}" for name in self.option_names)
 
 
+def options_of(operator: Callable[..., Any]) -> list[inspect.Parameter]:
+    """Returns the parameters of an operator after its image."""
+    return list(inspect.signature(operator).parameters.values())[1:]
+
+
 def as_module(operator: Callable[..., Tensor]) -> type[OperatorModule]:
-    """Returns the Module class of an operator ``f(image, *, ...)``: `gaussian_blur` becomes `GaussianBlur`.
+    """Returns the Module class of an operator ``f(image, ...)``: `gaussian_blur` becomes `GaussianBlur`.
 
     Tensors among its arguments become buffers, Parameters stay Parameters; signature, doc and defaults are the
     function's own.
@@ -55,7 +61,7 @@ def as_module(operator: Callable[..., Tensor]) -> type[OperatorModule]:
     """
     name = "".join(part.capitalize() for part in operator.__name__.split("_"))
     signature = inspect.signature(operator)
-    options = [p for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY]
+    options = options_of(operator)
     return type(
         name,
         (OperatorModule,),

@@ -255,6 +255,25 @@ class TestPixel:
         gentle = [Instruction(Op.CONTRAST, (0.8,)) if s.codes == Op.CONTRAST else s for s in steps]
         check_pixel(photo(size=(70, 67)), gentle)
 
+    @pytest.mark.parametrize("strided", [False, True])
+    def test_of_fixed_linear_steps_without_the_image(self, strided):
+        inf = float("inf")
+        program = [
+            Instruction(Op.SCALE, (0.5, 2.0, -1.5, 0.1, 0.2, 0.3, -inf, inf)),
+            Instruction(Op.MATRIX, (0.2, 0.3, 0.4, 0.1, -0.5, 0.6, 0.7, 0.2, 0.8, -0.9, 1.1, 0.3, -inf, inf)),
+            Instruction(Op.ERASE, (3.0, 5.0, 30.0, 20.0, 0.1, 0.2, 0.3)),
+            Instruction(Op.NONE, ()),
+            Instruction(Op.SCALE, (1.5, 1.0, 0.5, 0.0, 0.0, 0.0, -inf, inf)),
+        ]
+        x = photo().requires_grad_()
+        weights = torch.rand(x.shape, generator=torch.Generator().manual_seed(1)) - 0.5
+        weights = weights.contiguous(memory_format=torch.channels_last) if strided else weights
+        (found,) = torch.autograd.grad(pixel(x, program), x, weights)
+        with native.definitions_only():
+            (exact,) = torch.autograd.grad(pixel(x, program), x, weights)
+        torch.testing.assert_close(found, exact, rtol=1e-5, atol=1e-5)
+        assert max(saved_bytes(lambda: pixel(x, program))) < x.numel()
+
     def test_of_samples_with_programs_of_their_own(self):
         codes = np.array([[Op.CONTRAST, Op.NONE, Op.GAMMA], [Op.GAMMA, Op.CONTRAST, Op.NONE]], np.int32).T
         params = np.full((3, 2), 0.8)

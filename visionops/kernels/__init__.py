@@ -2,6 +2,7 @@
 
 from .filter import filter_separable
 from .pixel import Instruction, Op, pixel
+from .resize import resample
 from .warp import warp
 
-__all__ = ["Instruction", "Op", "filter_separable", "pixel", "warp"]
+__all__ = ["Instruction", "Op", "filter_separable", "pixel", "resample", "warp"]

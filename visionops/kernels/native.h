@@ -69,8 +69,22 @@ inline Doubles zeros(size_t rows, size_t columns) {
 }
 
 // Each kernel's folder adds its functions to the module.
-void bind_warp(nb::module_& m);
+void bind_bilateral(nb::module_& m);
+void bind_box(nb::module_& m);
+void bind_canny(nb::module_& m);
+void bind_color(nb::module_& m);
+void bind_dense(nb::module_& m);
 void bind_filter(nb::module_& m);
+void bind_fit(nb::module_& m);
+void bind_histogram(nb::module_& m);
+void bind_morphology(nb::module_& m);
+void bind_non_local(nb::module_& m);
+void bind_pair(nb::module_& m);
 void bind_random(nb::module_& m);
+void bind_rank(nb::module_& m);
+void bind_recursive(nb::module_& m);
+void bind_resize(nb::module_& m);
+void bind_stats(nb::module_& m);
+void bind_warp(nb::module_& m);
 
 }  // namespace visionops

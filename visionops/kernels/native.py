@@ -101,6 +101,22 @@ def addresses(batch: Tensor) -> np.ndarray:
     return batch.data_ptr() + np.arange(b, dtype=np.int64) * (batch.stride(0) * batch.element_size())
 
 
+# From this on malloc maps memory afresh for every block, and gives it back when that is freed. Bytes.
+MAPPED = 2**25
+
+
+def empty(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+    """Returns an empty tensor on the host; a block that malloc would map in small pages comes in huge ones.
+
+    The first touch of a small page costs more than the arithmetic of a filter on it.
+    """
+    out = torch.empty(tuple(shape), dtype=dtype)
+    size = out.numel() * out.element_size()
+    if size >= MAPPED and module is not None:
+        module.use_huge_pages(out.data_ptr(), size)
+    return out
+
+
 def host(values: np.ndarray | Tensor, dtype: Any, count: int = 1) -> np.ndarray:
     """Returns the values as a contiguous host array of the dtype; one row serves `count` samples, repeated."""
     if isinstance(values, Tensor):

@@ -29,12 +29,14 @@ Separable separable_of(const Array<int64_t, 2>& sources, int64_t channels, const
 void filter_arrays(const Array<int64_t, 2>& sources, int64_t channels, int dtype, const Array<float, 2>& taps_x,
                    const Array<float, 2>& taps_y, int border, double fill, const MaybeArray<int32_t, 2>& codes,
                    const MaybeArray<int32_t, 1>& starts, const MaybeArray<float, 2>& params,
-                   const Array<int64_t, 1>& outputs, int out_dtype, int threads) {
+                   const MaybeArray<float, 1>& sharpen, const Array<int64_t, 1>& outputs, int out_dtype, int threads) {
   const size_t batch = sources.shape(0);
   Separable job = separable_of(sources, channels, taps_x, taps_y, border, outputs);
   require(dtype >= 0 && dtype <= 1 && out_dtype >= 0 && out_dtype <= 1, "unknown dtype");
   job.dtype = static_cast<Dtype>(dtype);
   job.fill = static_cast<float>(fill);
+  job.sharpen = data_of(sharpen);
+  job.sharpen_step = sharpen ? step_of(*sharpen, batch, 1, "sharpen") : 0;
   if (!codes) {
     require(dtype == out_dtype, "without a program the dtype must stay");
     nb::gil_scoped_release release;
@@ -80,8 +82,8 @@ Doubles filter_products_arrays(const Array<int64_t, 2>& grads, const Array<int64
 void bind_filter(nb::module_& m) {
   m.def("filter_separable", &filter_arrays, nb::arg("sources"), nb::arg("channels"), nb::arg("dtype"),
         nb::arg("taps_x"), nb::arg("taps_y"), nb::arg("border"), nb::arg("fill"), nb::arg("codes").none(),
-        nb::arg("starts").none(), nb::arg("params").none(), nb::arg("outputs"), nb::arg("out_dtype"),
-        nb::arg("threads"));
+        nb::arg("starts").none(), nb::arg("params").none(), nb::arg("sharpen").none(),
+        nb::arg("outputs"), nb::arg("out_dtype"), nb::arg("threads"));
   m.def("filter_adjoint", &filter_adjoint_arrays, nb::arg("grads"), nb::arg("channels"), nb::arg("taps_x"),
         nb::arg("taps_y"), nb::arg("border"), nb::arg("outputs"), nb::arg("threads"));
   m.def("filter_products", &filter_products_arrays, nb::arg("grads"), nb::arg("images"), nb::arg("channels"),

@@ -15,15 +15,26 @@ ONE = torch.ones(1, 1)
 
 
 def correlate(
-    image: Tensor, taps_x: Array, taps_y: Array, border: str, fill: float, out: Tensor | None = None
+    image: Tensor,
+    taps_x: Array,
+    taps_y: Array,
+    border: str,
+    fill: float,
+    out: Tensor | None = None,
+    sharpen: Array | None = None,
 ) -> Tensor:
-    """Returns the images (b, c, h, w) correlated with taps (b or 1, k) along x and along y, in their dtype."""
+    """Returns the images (b, c, h, w) correlated with taps (b or 1, k) along x and along y, in their dtype.
+
+    Args:
+        sharpen: (b or 1), as in `visionops.kernels.filter.filter_separable`.
+    """
     if out is None:
         out = torch.empty(image.shape, dtype=image.dtype)
     kind = native.SWEEP_DTYPES[image.dtype]
     native.module.filter_separable(
         native.describe(image), image.shape[1], kind, native.host(taps_x, np.float32), native.host(taps_y, np.float32),
-        native.BORDERS[border], fill, None, None, None, native.addresses(out), kind, torch.get_num_threads(),
+        native.BORDERS[border], fill, None, None, None, None if sharpen is None else native.host(sharpen, np.float32),
+        native.addresses(out), kind, torch.get_num_threads(),
     )  # fmt: skip
     return out
 

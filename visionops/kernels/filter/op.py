@@ -26,6 +26,7 @@ def filter_separable(
     *,
     border: str = "reflect",
     fill: float = 0.0,
+    sharpen: Float[Array, "#b"] | None = None,
     program: Program = (),
     dtype: torch.dtype | None = None,
     out: Tensor | None = None,
@@ -38,20 +39,24 @@ def filter_separable(
         taps_y: likewise.
         border: "reflect" (without repeating the edge), "replicate", "circular" or "constant".
         fill: what "constant" reads outside, in the units of the image.
+        sharpen: f for each sample or for all; the result is filtered + f (image - filtered). It goes with neither
+            `program` nor `dtype`.
         program: colours after the filter, see `visionops.kernels.pixel.program`; each image runs it while in cache.
         dtype: of the result; None keeps the image's.
         out: a contiguous tensor to write into, outside autograd only.
 
-    Gradient: to the image, to the taps and to the program's parameters. float16 and bfloat16 compute in float32.
+    Gradient: to the image, to the taps, to `sharpen` and to the program's parameters. float16 and bfloat16 compute in
+    float32.
     """
     dtype = dtype or image.dtype
     if image.numel() == 0:
         return image.to(dtype, copy=True) if out is None else out
-    given = [t for t in (taps_x, taps_y) if isinstance(t, Tensor)] + tensors_of(program)
+    given = [t for t in (taps_x, taps_y, sharpen) if isinstance(t, Tensor)] + tensors_of(program)
     plain = not program and dtype == image.dtype
+    assert sharpen is None or plain
     if _is_compiled(image.dtype, dtype, plain) and native.may_run(image, *given):
         if plain:
-            return cpu.correlate(image, taps_x, taps_y, border, fill, out)
+            return cpu.correlate(image, taps_x, taps_y, border, fill, out, sharpen)
         if out is None:
             out = torch.empty(image.shape, dtype=dtype)
         row = native.host(taps_x, np.float32)
@@ -59,19 +64,26 @@ def filter_separable(
         codes, starts, params = encode(program, image.shape[0])
         native.module.filter_separable(
             native.describe(image), image.shape[1], native.SWEEP_DTYPES[image.dtype],
-            row, column, native.BORDERS[border], fill, codes, starts, params,
+            row, column, native.BORDERS[border], fill, codes, starts, params, None,
             native.addresses(out), native.SWEEP_DTYPES[dtype], torch.get_num_threads(),
         )  # fmt: skip
         return out
     x = to_unit(image)
     fill = fill / 255 if image.dtype == torch.uint8 else fill
     across, down = (torch.as_tensor(t).to(x.device, x.dtype) for t in (taps_x, taps_y))
-    if x.dtype == torch.float32 and (native.triton_may_run(image, *given) or native.may_be_recorded(image, *given)):
-        result = pixel(correlate(x, across, down, border, fill), program, dtype=dtype)
+    recorded = native.triton_may_run(image, *given) or native.may_be_recorded(image, *given)
+    if x.dtype == torch.float32 and recorded:
+        result = pixel(_sharpened(correlate(x, across, down, border, fill), x, sharpen), program, dtype=dtype)
     else:
-        x = definition.filter_separable(x, across, down, border=border, fill=fill)
-        result = from_unit(pixel_definition.pixel(x, program), dtype)
+        filtered = definition.filter_separable(x, across, down, border=border, fill=fill)
+        result = from_unit(pixel_definition.pixel(_sharpened(filtered, x, sharpen), program), dtype)
     return result if out is None else out.copy_(result)
+
+
+def _sharpened(filtered: Tensor, image: Tensor, sharpen: Array | None) -> Tensor:
+    if sharpen is None:
+        return filtered
+    return torch.lerp(filtered, image, torch.as_tensor(sharpen).to(image).reshape(-1, 1, 1, 1))
 
 
 def _is_compiled(source: torch.dtype, target: torch.dtype, plain: bool) -> bool:

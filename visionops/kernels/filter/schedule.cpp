@@ -43,6 +43,7 @@ void filter_then_sweep(const Separable& job, const Sweep& colours, int threads) 
     one.sources = &source;
     one.taps_x += sample * job.taps_x_step;
     one.taps_y += sample * job.taps_y_step;
+    if (one.sharpen) one.sharpen += sample * job.sharpen_step;
     one.outputs = &address;
     filter_separable(one, by_sample ? 1 : workers);
 

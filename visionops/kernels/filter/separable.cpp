@@ -8,36 +8,12 @@
 
 #include "common/isa.h"
 #include "common/lanes.h"
-#include "pixel/elementary.h"
+#include "filter/rows.h"
 #include "warp/view.h"
 
 namespace visionops {
 namespace VISIONOPS_ISA {
 namespace {
-
-void convert(const float* __restrict x, int n, float* __restrict out) { std::memcpy(out, x, sizeof(float) * n); }
-
-void convert(const uint8_t* __restrict x, int n, float* __restrict out) {
-  for (int i = 0; i < n; ++i) out[i] = x[i];
-}
-
-void convert(const float* __restrict x, int n, uint8_t* __restrict out) {
-  for (int i = 0; i < n; ++i) out[i] = byte_of(x[i]);
-}
-
-template <class T>
-void put(Floats x, int n, T* out) {
-  if (std::is_same_v<T, float> && n >= LANES) return store(x, reinterpret_cast<float*>(out));
-  alignas(64) float block[LANES];
-  store(x, block);
-  convert(block, std::min(LANES, n), out);
-}
-
-inline Floats load_some(const float* from, int n) {
-  Floats x = {};
-  std::memcpy(&x, from, sizeof(float) * n);
-  return x;
-}
 
 // Calls function with the number of taps as a constant where that pays, else with zero.
 template <class Function>
@@ -186,6 +162,9 @@ void filter(const Separable& job, int64_t sample, int channel, int begin, int en
       for (int x = 0; x < width; ++x) to[x] = from[x * source.column_stride];
   };
 
+  const float sharpen = job.sharpen ? job.sharpen[sample * job.sharpen_step] : 0;
+  Aligned blurred(job.sharpen ? stride : 0);
+
   // The fill of rows and columns outside, as if along came first: columns outside are read by the rows inside alone.
   auto finish = [&](int row) {
     float inside = 0, outside = 0;
@@ -197,12 +176,23 @@ void filter(const Separable& job, int64_t sample, int channel, int begin, int en
       middle[width + k] = constant ? inside : middle[after[k]];
     }
     T* const to = out + static_cast<int64_t>(row) * width;
-    with_size(job.size_x, [&](auto size) {
-      if constexpr (size > 0)
-        along_row(std::make_integer_sequence<int, size>(), middle, taps_x, outside, width, to);
-      else
-        along_any(middle, taps_x, job.size_x, outside, width, to);
-    });
+    auto along = [&](auto* to) {
+      with_size(job.size_x, [&](auto size) {
+        if constexpr (size > 0)
+          along_row(std::make_integer_sequence<int, size>(), middle, taps_x, outside, width, to);
+        else
+          along_any(middle, taps_x, job.size_x, outside, width, to);
+      });
+    };
+    if (!job.sharpen) return along(to);
+    float* const line = blurred.data();
+    along(line);
+    const T* const from = data + row * source.row_stride;
+    if (source.column_stride == 1)
+      for (int x = 0; x < width; ++x) line[x] += sharpen * (from[x] - line[x]);
+    else
+      for (int x = 0; x < width; ++x) line[x] += sharpen * (from[x * source.column_stride] - line[x]);
+    for (int x = 0; x < width; x += LANES) put(load(line + x), width - x, to + x);
   };
 
   for (int row = begin - ry; row < begin + ry; ++row) advance(row);

@@ -16,6 +16,8 @@ struct Separable {
   Border border;
   float fill;                           // in the units of the image
   const int64_t* outputs;
+  const float* sharpen;                 // (batch or 1), see `filter_separable` of op.py; null: nothing
+  int64_t sharpen_step;
 };
 
 void filter_separable(const Separable& job, int threads);

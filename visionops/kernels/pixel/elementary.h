@@ -61,6 +61,17 @@ inline float power(float x, float g) {
   return e * float_of((static_cast<int32_t>(whole) + 127) * (1 << 23));
 }
 
+// 2^y for y <= 0, to 1.2e-7 relative; below 2^-125 it is that, which no sum with the middle's weight of 1 can tell.
+inline float fall(float y) {
+  y = y < -125.0f ? -125.0f : y;
+  const float shifted = y + 12582912.0f;  // as in round_even: the integer is in the low bits
+  const float f = y - (shifted - 12582912.0f);
+  const float e = 1 + f * (0.693146978f + f * (0.240222421f + f * (0.0555073375f + f * (0.00967151287f +
+                  f * 0.00132647239f))));
+  const uint32_t exponent = static_cast<uint32_t>(bits_of(shifted)) << 23;
+  return float_of(static_cast<int32_t>(static_cast<uint32_t>(bits_of(e)) + exponent));
+}
+
 // Cosine and sine of 2 pi u for u in [0, 1], to 2e-7: by quarter turns, and Taylor series within pi / 4 of one.
 inline void cos_sin_turns(float u, float& cosine, float& sine) {
   const float quarter = round_even(4.0f * u);

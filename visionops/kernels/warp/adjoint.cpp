@@ -243,17 +243,30 @@ class Scatterer {
     return 4 * (static_cast<int64_t>(y - scatter_.box.top) * columns_ + (x - scatter_.box.left));
   }
 
+  // Where a pixel reads one to the right of the last, as most do, its left taps are the other's right ones: their sums
+  // wait in registers, and are not written only to be read again.
   void spread_pairs(float* sums) const {
+    const int64_t down = 4 * static_cast<int64_t>(columns_);
+    float* at = sums + place(at_.x[0], at_.y[0]);
+    Four above = {}, below = {};  // of the pixels at `at` and below it
     for (int i = 0; i < RUN; ++i) {
       Four g;
       std::memcpy(&g, four_ + 4 * i, sizeof g);
       const float right = at_.tx[i], left = 1.0f - right, lower = at_.ty[i], upper = 1.0f - lower;
-      float* const at = sums + place(at_.x[i], at_.y[i]);
-      add(at, g * (upper * left));
-      add(at + 4, g * (upper * right));
-      add(at + 4 * columns_, g * (lower * left));
-      add(at + 4 * columns_ + 4, g * (lower * right));
+      float* const next = sums + place(at_.x[i], at_.y[i]);
+      if (next != at) {
+        add(at, above);
+        add(at + down, below);
+        above = below = Four{};
+      }
+      add(next, above + g * (upper * left));
+      add(next + down, below + g * (lower * left));
+      above = g * (upper * right);
+      below = g * (lower * right);
+      at = next + 4;
     }
+    add(at, above);
+    add(at + down, below);
   }
 
   void spread_taps(float* sums) const {

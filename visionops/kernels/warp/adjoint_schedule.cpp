@@ -1,5 +1,6 @@
 // Cuts the adjoint of a sweep into stages, stripes and rows, and hands them to the kernel of this machine.
 #include <algorithm>
+#include <cmath>
 #include <memory>
 #include <vector>
 
@@ -72,7 +73,53 @@ class Sample {
     });
   }
 
+  float* gradient_of_program() const {
+    const bool is_last = !job_.geometry.inverse && !job_.geometry.maps && adjoint_.image;
+    return is_last ? reinterpret_cast<float*>(adjoint_.image[sample_])
+                   : scratch().take(0, pixels_ * job_.channels);
+  }
+
+  // The adjoint of a linear program is one too: its steps transposed, the last first. It reads no colours.
+  void run_transposed() {
+    const int channels = job_.channels;
+    std::vector<int32_t> codes, starts;
+    std::vector<float> params;
+    for (int i = job_.steps; i-- > 0;) {
+      const Op op = job_.code(sample_, i);
+      if (op == Op::none) continue;
+      const float* const p = job_.params_of(sample_, i);
+      codes.push_back(static_cast<int32_t>(op));
+      starts.push_back(static_cast<int32_t>(params.size()));
+      if (op == Op::matrix) {
+        for (int row = 0; row < 3; ++row) params.insert(params.end(), {p[row], p[4 + row], p[8 + row], 0.0f});
+      } else {  // an ERASE fills with zeros
+        params.insert(params.end(), p, p + (op == Op::scale ? channels : 4));
+        params.insert(params.end(), channels, 0.0f);
+      }
+      if (op != Op::erase) params.insert(params.end(), {-INFINITY, INFINITY});
+    }
+    Sweep job{};
+    job.sources = &grad_;
+    job.dtype = job.out_dtype = Dtype::float32;
+    job.batch = 1;
+    job.channels = channels;
+    job.geometry.height = height_, job.geometry.width = job_.geometry.width;
+    job.steps = static_cast<int>(codes.size());
+    job.codes = codes.data(), job.starts = starts.data(), job.params = params.data();
+    float* const to = gradient_of_program();
+    const Pass pass{0, 0, job.steps, 0.0f, nullptr, to, nullptr};
+    const auto forward = VISIONOPS_PICK(sweep_rows);
+    each_rows([&](int begin, int end) { forward(job, pass, begin, end); });
+    grad_ = source_of(to);
+  }
+
+  Source source_of(const float* planes) const {
+    const int64_t width = job_.geometry.width;
+    return {reinterpret_cast<int64_t>(planes), height_, width, pixels_, width, 1};
+  }
+
   void run_program() {
+    if (!job_.sources[sample_].address) return run_transposed();
     const auto forward = VISIONOPS_PICK(sweep_rows);
     const auto backward = VISIONOPS_PICK(stage_rows);
     const int64_t size = pixels_ * job_.channels;
@@ -87,10 +134,7 @@ class Sample {
     std::vector<float> means{0.0f};
     std::vector<double> sums(blocks_);
     Pass pass{sample_, 0, 0, 0.0f, nullptr, colours[0], stages > 1 && cuts[1] == 0 ? sums.data() : nullptr};
-    if (job_.sources[sample_].address)
-      each_rows([&](int begin, int end) { forward(job_, pass, begin, end); });
-    else
-      std::fill(colours[0], colours[0] + size, 0.0f);  // of a linear program, whose gradient needs no colours
+    each_rows([&](int begin, int end) { forward(job_, pass, begin, end); });
     for (size_t s = 0; s + 1 < stages; ++s) {
       if (cuts[s] != cuts[s + 1]) {
         colours.push_back(scratch().take(s + 2, size));
@@ -104,8 +148,7 @@ class Sample {
       means.push_back(static_cast<float>(sum / static_cast<double>(pixels_)));
     }
 
-    const bool is_last = !job_.geometry.inverse && !job_.geometry.maps && adjoint_.image;
-    float* const to = is_last ? reinterpret_cast<float*>(adjoint_.image[sample_]) : scratch().take(0, size);
+    float* const to = gradient_of_program();
     std::vector<double> params(adjoint_.params ? blocks_ * job_.params_step : 0), by_mean(blocks_);
     std::vector<float> bias;
     for (size_t s = stages; s-- > 0;) {
@@ -123,7 +166,7 @@ class Sample {
           bias.push_back(static_cast<float>(sum * weight / static_cast<double>(pixels_)));
         }
       }
-      grad_ = {reinterpret_cast<int64_t>(to), height_, job_.geometry.width, pixels_, job_.geometry.width, 1};
+      grad_ = source_of(to);
     }
   }
 

@@ -31,10 +31,10 @@ def sweep(
     count = first.shape[0] if isinstance(image, Tensor) else len(image)
     if out is None:
         out = torch.empty((count, first.shape[-3], *spec.size), dtype=spec.dtype)
-    coordinates = _dense(coordinates, count)
+    coordinates = _dense(coordinates)
     native.module.sweep(
         native.describe(image), first.shape[-3], native.SWEEP_DTYPES[first.dtype],
-        *_where(inverse, coordinates, planes, spec), *_how(levels, count, spec), *_program(program, count),
+        *_where(inverse, coordinates, planes, spec, count), *_how(levels, count, spec), *_program(program, count),
         native.addresses(out), native.SWEEP_DTYPES[spec.dtype], *spec.size, torch.get_num_threads(),
     )  # fmt: skip
     return out
@@ -64,12 +64,12 @@ def adjoint(
     sources = np.tile(np.array([0, h, w, h * w, w, 1], np.int64), (b, 1)) if image is None else native.describe(image)
     by_image = torch.empty(tuple(shape)) if needs[0] else None
     by_map = None
-    dense = _dense(coordinates, b)
+    dense = _dense(coordinates)
     if needs[2]:
         assert dense is not None
-        by_map = torch.empty_like(dense)
+        by_map = torch.empty((b, *dense.shape[1:]))
     by_matrix, by_params = native.module.sweep_adjoint(
-        sources, c, native.SWEEP_DTYPES[dtype], *_where(inverse, dense, planes, spec), *_how(levels, b, spec),
+        sources, c, native.SWEEP_DTYPES[dtype], *_where(inverse, dense, planes, spec, b), *_how(levels, b, spec),
         *_program(program, b), *spec.size, native.describe(grad),
         None if by_image is None else native.addresses(by_image), needs[1],
         None if by_map is None else native.addresses(by_map), needs[3], torch.get_num_threads(),
@@ -84,14 +84,19 @@ def adjoint(
     )
 
 
-def _dense(coordinates: Tensor | None, count: int) -> Tensor | None:
-    return None if coordinates is None else coordinates.float().expand(count, -1, -1, -1).contiguous()
+def _dense(coordinates: Tensor | None) -> Tensor | None:
+    return None if coordinates is None else coordinates.float().contiguous()
 
 
-def _where(inverse: Array | None, coordinates: Tensor | None, planes: Array | None, spec: Spec) -> tuple[Any, ...]:
+def _where(
+    inverse: Array | None, coordinates: Tensor | None, planes: Array | None, spec: Spec, count: int
+) -> tuple[Any, ...]:
+    maps = None if coordinates is None else native.addresses(coordinates)
+    if maps is not None and len(maps) != count:
+        maps = np.repeat(maps, count)  # one map is read by all
     return (
         None if inverse is None else native.host(inverse, np.float64),
-        None if coordinates is None else native.addresses(coordinates),
+        maps,
         None if planes is None else native.host(planes, np.float64),
         np.array(spec.fills) if spec.fills and planes is not None else None,
         np.array(spec.fill),

@@ -49,10 +49,16 @@ inline void exact_positions(const double* m, const Run& run, double bias, Positi
   const double x0 = m[1] * v, y0 = m[4] * v, w0 = m[7] * v;
   for (int i = 0; i < RUN; ++i) {
     const double u = run.column + i;
-    const double w = m[6] * u + w0 + m[8];
-    x[i] = (m[0] * u + x0 + m[2]) / w;
-    y[i] = (m[3] * u + y0 + m[5]) / w;
+    x[i] = m[0] * u + x0 + m[2];
+    y[i] = m[3] * u + y0 + m[5];
   }
+  if (m[6] != 0 || m[7] != 0 || m[8] != 1)
+    for (int i = 0; i < RUN; ++i) {
+      const double u = run.column + i;
+      const double w = m[6] * u + w0 + m[8];
+      x[i] /= w;
+      y[i] /= w;
+    }
   int32_t lost = 0;
   for (int i = 0; i < RUN; ++i) {
     const int32_t finite = (std::fabs(x[i]) <= 1.7e308) & (std::fabs(y[i]) <= 1.7e308);

@@ -124,6 +124,13 @@ class Sampler {
       for (int c = 0; c < job_.channels; ++c)
         for (int i = 0; i < RUN; ++i)
           tile[c * RUN + i] = static_cast<float>(static_cast<int32_t>(words[i] >> 8 * c & 255)) * view_.unit;
+    } else if (sizeof(T) == 1 && furthest + 4 <= span(1)) {
+      alignas(64) uint32_t words[RUN];
+      for (int c = 0; c < job_.channels; ++c) {
+        fetch_four<1>(view_.data + c * view_.channel_stride, offset_, words);
+        for (int i = 0; i < RUN; ++i)
+          tile[c * RUN + i] = static_cast<float>(static_cast<int32_t>(words[i] & 255)) * view_.unit;
+      }
     } else {
       alignas(64) T fetched[RUN];
       for (int c = 0; c < job_.channels; ++c) {
@@ -161,12 +168,11 @@ class Sampler {
 
   void sample_bicubic(float* tile) {
     const bool inside = !leaves(-1, 2);
-    if constexpr (std::is_same_v<T, float>) {
-      if (inside && view_.column_stride == 1) {
-        prepare_bicubic();
-        return bicubic_planar(view_, job_.channels, offset_, taps_x_.weight, taps_y_.weight, tile);
-      }
-    } else {
+    if (inside && view_.column_stride == 1) {
+      prepare_bicubic();
+      return bicubic_planar(view_, job_.channels, offset_, taps_x_.weight, taps_y_.weight, tile);
+    }
+    if constexpr (!std::is_same_v<T, float>) {
       if (inside && view_.channel_stride == 1 && view_.column_stride == 3 && job_.channels == 3) {
         prepare_bicubic();
         return bicubic_packed(view_, offset_, taps_x_.weight, taps_y_.weight, tile);

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "common/isa.h"
+#include "common/memory.h"
 #include "common/parallel.h"
 #include "warp/sweep.h"
 
@@ -55,6 +56,7 @@ void run_sample(const Sweep& job, int64_t sample, int threads) {
 void sweep(const Sweep& job, int threads) {
   const int64_t elements = static_cast<int64_t>(job.geometry.height) * job.geometry.width * job.channels;
   if (!elements) return;
+  use_huge_pages(job.outputs, job.batch, elements * (job.out_dtype == Dtype::uint8 ? 1 : 4));
   const int workers = threads_for(job.batch * elements, threads);
   const bool by_sample = workers <= 1 || job.batch >= workers;
   parallel_for(job.batch, by_sample ? workers : 1,

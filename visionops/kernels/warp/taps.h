@@ -114,5 +114,23 @@ inline void bicubic_planar(const View<float>& view, int channels, const int32_t*
     }
 }
 
+// The same of planes of bytes: a fetch holds the four taps of a row.
+inline void bicubic_planar(const View<uint8_t>& view, int channels, const int32_t* offset, const float (*wx)[RUN],
+                           const float (*wy)[RUN], float* __restrict tile) {
+  alignas(64) uint32_t words[RUN];
+  std::fill(tile, tile + channels * RUN, 0.0f);
+  for (int c = 0; c < channels; ++c)
+    for (int j = 0; j < 4; ++j) {
+      fetch_four<1>(view.data + c * view.channel_stride + j * view.row_stride, offset, words);
+      float* __restrict const out = tile + c * RUN;
+      for (int i = 0; i < RUN; ++i) {
+        float sum = 0;
+        for (int k = 0; k < 4; ++k)
+          sum += weigh(wy[j][i] * wx[k][i], static_cast<float>(static_cast<int32_t>(words[i] >> 8 * k & 255)));
+        out[i] += sum * view.unit;
+      }
+    }
+}
+
 }  // namespace VISIONOPS_ISA
 }  // namespace visionops

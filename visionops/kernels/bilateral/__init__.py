@@ -1,0 +1,5 @@
+"""The bilateral filter."""
+
+from .op import bilateral
+
+__all__ = ["bilateral"]

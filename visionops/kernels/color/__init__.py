@@ -1,0 +1,5 @@
+"""Conversions between colour spaces."""
+
+from .op import Conversion, Levels, convert
+
+__all__ = ["Conversion", "Levels", "convert"]

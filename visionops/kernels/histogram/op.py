@@ -1,0 +1,117 @@
+"""Histograms: by C++ where it may, by the definition elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from visionops.kernels import native
+from visionops.kernels.functions import primitive
+
+from . import definition
+
+
+def bin_sums(
+    image: Float[Tensor, "b c h w"], bins: int, low: float, high: float, taps: int
+) -> Shaped[Tensor, "b c bins"]:
+    """Returns how many pixels are in each bin: int64 of one tap, else in the image's dtype; see the definition.
+
+    Gradient: of more taps than one, to the image.
+    """
+    if _is_compiled(image):
+        run = _sums if native.may_run(image) else _bin_sums
+        return run(image, bins, low, high, taps)
+    return definition.bin_sums(image, bins, low, high, taps)
+
+
+def joint_sums(
+    image1: Float[Tensor, "b c h w"], image2: Float[Tensor, "b c h w"], bins: int, low: float, high: float, taps: int
+) -> Shaped[Tensor, "b c bins bins"]:
+    """Returns how many pixels are in each pair of bins, of the first image along rows.
+
+    Gradient: of more taps than one, to both images.
+    """
+    if _is_compiled(image1, image2):
+        run = _pair_sums if native.may_run(image1, image2) else _joint_sums
+        return run(image1, image2, bins, low, high, taps)
+    return definition.joint_sums(image1, image2, bins, low, high, taps)
+
+
+def _is_compiled(*images: Tensor) -> bool:
+    return all(x.dtype == torch.float32 and x.numel() for x in images) and native.may_be_recorded(*images)
+
+
+def _sums(image: Tensor, bins: int, low: float, high: float, taps: int) -> Tensor:
+    sums = native.module.bin_sums(
+        native.describe(image), image.shape[1], bins, low, high, taps, torch.get_num_threads()
+    )
+    return _result(sums, taps).reshape(*image.shape[:2], bins)
+
+
+def _pair_sums(image1: Tensor, image2: Tensor, bins: int, low: float, high: float, taps: int) -> Tensor:
+    sums = native.module.joint_sums(
+        native.describe(image1), native.describe(image2), image1.shape[1], bins, low, high, taps,
+        torch.get_num_threads(),
+    )  # fmt: skip
+    return _result(sums, taps).reshape(*image1.shape[:2], bins, bins)
+
+
+def _result(sums: np.ndarray, taps: int) -> Tensor:
+    return torch.from_numpy(sums).to(torch.int64 if taps == 1 else torch.float32)
+
+
+def _sums_adjoint(
+    grad: Tensor, given: Sequence[Any], output: None, shape: Sequence[int], fixed: Any, needs: Sequence[bool]
+) -> Sequence[Tensor | None]:
+    (image,) = given
+    out = torch.empty(image.shape)
+    native.module.bin_sums_adjoint(
+        native.host(grad, np.float32), native.describe(image), *fixed, native.addresses(out), torch.get_num_threads()
+    )
+    return (out,)
+
+
+def _pair_sums_adjoint(
+    grad: Tensor, given: Sequence[Any], output: None, shape: Sequence[int], fixed: Any, needs: Sequence[bool]
+) -> Sequence[Tensor | None]:
+    out = [torch.empty(image.shape) if need else None for image, need in zip(given, needs, strict=True)]
+    native.module.joint_sums_adjoint(
+        native.host(grad, np.float32), *map(native.describe, given), *fixed,
+        *(None if t is None else native.addresses(t) for t in out), torch.get_num_threads(),
+    )  # fmt: skip
+    return out
+
+
+def _like(square: bool) -> Any:
+    def empty(image: Tensor, *rest: Any) -> Tensor:
+        bins, _, _, taps = rest[-4:]
+        shape = (*image.shape[:2], bins, bins) if square else (*image.shape[:2], bins)
+        return image.new_empty(shape, dtype=torch.int64 if taps == 1 else None)
+
+    return empty
+
+
+_bin_sums = primitive(
+    "bin_sums",
+    tensors="Tensor image",
+    static="int bins, float low, float high, int taps",
+    forward=_sums,
+    adjoint=_sums_adjoint,
+    define=definition.bin_sums,
+    like=_like(square=False),
+)
+
+_joint_sums = primitive(
+    "joint_sums",
+    tensors="Tensor image1, Tensor image2",
+    static="int bins, float low, float high, int taps",
+    forward=_pair_sums,
+    adjoint=_pair_sums_adjoint,
+    define=definition.joint_sums,
+    like=_like(square=True),
+)
