@@ -161,3 +161,75 @@ class TestGaussianBlur:
             GaussianBlur(sigmas=1.0)
         with pytest.raises(TypeError, match="GaussianBlur: argument 'sigma' is missing"):
             GaussianBlur(kernel_size=3)
+
+
+class TestFast:
+    @pytest.mark.parametrize("border", BORDERS)
+    @pytest.mark.parametrize("sigma", [8.0, 13.7, 40.0])
+    def test_is_exact_to_two_in_ten_thousand(self, sigma, border):
+        step = np.zeros((120, 131, 3), np.float32)
+        step[50:, 60:] = 1
+        for image in (step, photo(120, 131), np.round(photo(120, 131))):
+            exact = blur(image, sigma=sigma, border=border)
+            fast = blur(image, sigma=sigma, border=border, method="fast")
+            assert 0 < np.abs(fast - exact).max() < 2e-4
+
+    def test_uint8_is_at_most_one_level_from_opencvs(self):
+        image = photo(120, 131, dtype=np.uint8)
+        want = cv2.GaussianBlur(image, (161, 161), 20.0)
+        assert np.abs(blur(image, sigma=20.0, method="fast").astype(int) - want).max() <= 1
+
+    def test_below_eight_it_is_exact(self):
+        image = photo()
+        assert np.array_equal(blur(image, sigma=7.9, method="fast"), blur(image, sigma=7.9))
+
+    def test_each_sample_its_own(self):
+        x = torch.rand(4, 2, 30, 40, generator=torch.Generator().manual_seed(0))
+        for sigma in (np.array([9.0, 1.0, 20.0, 0.0]), torch.tensor([8.0, 9.0, 10.0, 11.0]), torch.tensor([1.0, 2, 3, 4])):
+            got = gaussian_blur(x, sigma=sigma, method="fast")
+            for i in range(4):
+                one = gaussian_blur(x[i], sigma=float(sigma[i]), method="fast")
+                torch.testing.assert_close(got[i], one, rtol=0, atol=4e-6)
+
+    def test_gradients(self):
+        sigma = np.array([9.0, 2.0, 8.5])
+        x = torch.rand(3, 1, 4, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64, requires_grad=True)
+        torch.autograd.gradcheck(lambda t: gaussian_blur(t, sigma=sigma, method="fast"), x)
+        torch.autograd.gradgradcheck(lambda t: gaussian_blur(t, sigma=sigma, method="fast").square(), x)
+        # The kernel's gradient is that of the definition; of sigma, that of exact.
+        single = x.detach().float().requires_grad_()
+        grads = [
+            torch.autograd.grad(gaussian_blur(t, sigma=sigma, method="fast").pow(3).sum(), t)[0].double()
+            for t in (x, single)
+        ]
+        torch.testing.assert_close(grads[0], grads[1], rtol=0, atol=1e-5)
+        width = torch.tensor(9.0, requires_grad=True)
+        slopes = [
+            torch.autograd.grad(gaussian_blur(single, sigma=width, method=m).pow(3).sum(), width)[0]
+            for m in ("fast", "exact")
+        ]
+        assert slopes[0] == slopes[1] != 0
+
+    def test_transforms(self):
+        x = torch.rand(2, 3, 1, 20, 21, generator=torch.Generator().manual_seed(0))
+
+        def run(t):
+            return gaussian_blur(t, sigma=9.0, method="fast")
+
+        torch.testing.assert_close(torch.vmap(run)(x), run(x), rtol=0, atol=1e-5)
+        leaf = x[0].clone().requires_grad_()
+        want = torch.autograd.grad(run(leaf).pow(2).sum(), leaf)[0]
+        torch.testing.assert_close(torch.func.grad(lambda t: run(t).pow(2).sum())(x[0]), want, rtol=0, atol=1e-5)
+        compiled = torch.compile(run, fullgraph=True, backend="aot_eager")
+        again = x[0].clone().requires_grad_()
+        got = torch.autograd.grad(compiled(again).pow(2).sum(), again)[0]
+        torch.testing.assert_close(got, want, rtol=0, atol=1e-5)
+
+    def test_refuses(self):
+        with pytest.raises(ValueError, match="gaussian_blur: kernel_size must be None"):
+            gaussian_blur(torch.zeros(1, 4, 4), sigma=9.0, kernel_size=5, method="fast")
+        with pytest.raises(ValueError, match="gaussian_blur: method must be"):
+            gaussian_blur(torch.zeros(1, 4, 4), sigma=9.0, method="quick")
+        for sigma in (-1.0, float("nan")):
+            with pytest.raises(ValueError, match="gaussian_blur: sigma must be at least 0"):
+                gaussian_blur(torch.zeros(1, 4, 4), sigma=sigma, method="fast")
