@@ -47,13 +47,17 @@ __all__ = [
 PACKAGES = (
     "visionops",
     "visionops.augment",
+    "visionops.color",
+    "visionops.enhance",
     "visionops.filters",
     "visionops.geometry",
     "visionops.io",
     "visionops.kernels",
     "visionops.losses",
     "visionops.metrics",
+    "visionops.morphology",
     "visionops.plot",
+    "visionops.resample",
 )
 
 ELSEWHERE = {
@@ -63,8 +67,10 @@ ELSEWHERE = {
     "visionops.io.write_image": "tests/test_io.py",
     "visionops.plot.draw": "tests/test_plot.py",
     "visionops.plot.grid": "tests/test_plot.py",
+    **{f"visionops.morphology.{name}": "tests/morphology/test_elements.py" for name in ("box", "cross", "ellipse")},
     "visionops.kernels.Instruction": "tests/kernels",
     "visionops.kernels.Op": "tests/kernels",
+    "visionops.resample.ScaleSpace": "tests/resample/test_pyramids.py",
     "visionops.augment.read": "tests/pipeline/test_read.py",
     **{
         f"visionops.augment.{name}": "tests/pipeline/test_distributions.py"

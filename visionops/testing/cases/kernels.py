@@ -1,6 +1,6 @@
 import numpy as np
 
-from visionops.kernels import filter_separable
+from visionops.kernels import filter_separable, resample
 from visionops.kernels.pixel import Instruction, Op, pixel
 from visionops.kernels.warp import warp
 from visionops.testing.operators import Operator
@@ -17,5 +17,8 @@ FLAT = {"batch_dims": "kernels take one batch dimension"}
 CASES = {
     "visionops.kernels.warp": Operator(lambda x: warp(x, MATRIX, (7, 6)), saves=0, skip=FLAT),
     "visionops.kernels.pixel": Operator(lambda x: pixel(x, PROGRAM), saves=1, skip=FLAT),
+    "visionops.kernels.resample": Operator(
+        lambda x: resample(x, (7, 13), "bicubic_antialias", "pyramid_up"), saves=0, skip=FLAT
+    ),
     "visionops.kernels.filter_separable": Operator(lambda x: filter_separable(x, TAPS, TAPS), saves=0, skip=FLAT),
 }
