@@ -20,10 +20,14 @@ def _positive(kind: type) -> Any:
     return read
 
 
-class Option(NamedTuple):
-    """A flag of some benchmarks, and the argument of their `run` that it gives."""
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
 
-    read: Callable[[str], Any]
+
+class Option(NamedTuple):
+    """A flag of some benchmarks, and the argument of their `run` that it gives; without `read` a switch."""
+
+    read: Callable[[str], Any] | None
     default: Any
     metavar: str
     help: str
@@ -65,6 +69,15 @@ BENCHMARKS = {
         "images/s of whole pipelines under torch.compile, beside eager mode; needs a C++ compiler",
         {"seconds": SECONDS},
     ),
+    "operators": Benchmark(
+        "operators",
+        "time, accuracy and memory of every image operator beside OpenCV and Kornia, forward and backward;\n"
+        "and how time grows with the kernel, also as an SVG beside the JSON",
+        {
+            "only": Option(_names, None, "NAME,NAME", "these operators, or lines of the table, without the curves"),
+            "quick": Option(None, False, "", "fewer images and rounds: a look, no figures to quote"),
+        },
+    ),
     "gpu": Benchmark(
         "gpu",
         "images/s of batches on a CUDA device, forward and backward, beside Kornia; without one it is not run",
@@ -87,7 +100,7 @@ BENCHMARKS = {
 def add(commands: Any) -> None:
     """Adds the command to the parser."""
     listed = "\n".join(
-        f"  {name:<9}" + one.text.replace("\n", "\n" + " " * 11) + ("" if one.in_all else " (not in all)")
+        f"  {name:<10}" + one.text.replace("\n", "\n" + " " * 12) + ("" if one.in_all else " (not in all)")
         for name, one in BENCHMARKS.items()
     )
     parser = commands.add_parser(
@@ -109,6 +122,9 @@ def add(commands: Any) -> None:
 
 def _add(parser: argparse.ArgumentParser, options: dict[str, Option], where: str) -> None:
     for name, option in options.items():
+        if option.read is None:
+            parser.add_argument(f"--{name}", action="store_true", help=option.help)
+            continue
         parser.add_argument(
             f"--{name}",
             type=option.read,
@@ -135,4 +151,8 @@ def run(args: argparse.Namespace) -> int:
             path = args.json / f"{name}.json" if args.bench == "all" else args.json
             report.save(path)
             print(f"wrote {path}")
+            pictures = module.pictures(report) if hasattr(module, "pictures") else {}
+            for suffix, text in pictures.items():
+                path.with_suffix(suffix).write_text(text)
+                print(f"wrote {path.with_suffix(suffix)}")
     return 0
