@@ -1,16 +1,18 @@
 # make test and make demo need only Python 3.10 or newer, make and g++. Everything goes into .venv.
 PYTHON ?= python3
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 PY := .venv/bin/python
 STAMP := .venv/.installed
 SOURCES := $(shell find visionops -name '*.cpp' -o -name '*.h') CMakeLists.txt pyproject.toml constraints.txt
 
-.PHONY: help install test demo build lint types notebooks bench clean
+.PHONY: help install test demo build lint types notebooks docs bench clean
 
 help:
 	@echo "make test       install into .venv and run all tests"
 	@echo "make demo       the main job on real photos, written to demo/index.html"
 	@echo "make build      compile the kernels again after a change in C++"
 	@echo "make lint       ruff          make types  mypy          make notebooks  execute them again"
+	@echo "make docs       the site, written to build/site/index.html; every warning is an error"
 	@echo "make bench      every benchmark, as tables and as JSON under benchmarks/results"
 
 install: $(STAMP)
@@ -23,7 +25,7 @@ $(STAMP): $(SOURCES)
 	@touch $(STAMP)
 
 test: $(STAMP)
-	$(PY) -m pytest
+	$(PY) -m pytest -n $(JOBS)
 
 demo: $(STAMP)
 	$(PY) -m visionops.cli demo -o demo/index.html
@@ -46,6 +48,10 @@ notebooks: $(STAMP)
 	  .venv/bin/jupytext --to ipynb $$source && \
 	  .venv/bin/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False \
 	    $${source%.py}.ipynb || exit 1; done
+
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet -f docs/mkdocs.yml
+	@echo "open build/site/index.html"
 
 bench: $(STAMP)
 	$(PY) -m visionops.cli bench all --json benchmarks/results

@@ -1,0 +1,40 @@
+from visionops.demo.gallery.picture import Picture
+
+GROUPS = {
+    "Moves": {
+        "RandomResizedCrop": Picture("RandomResizedCrop((240, 320))"),
+        "Crop": Picture("Crop((90, 20, 250, 140))"),
+        "CenterCrop": Picture("CenterCrop((120, 160))"),
+        "RandomCrop": Picture("RandomCrop((120, 160))"),
+        "Resize": Picture("Resize((120, 160))"),
+        "Pad": Picture("Pad(40)"),
+        "HorizontalFlip": Picture("HorizontalFlip()"),
+        "VerticalFlip": Picture("VerticalFlip()"),
+        "Rotate90": Picture("Rotate90()"),
+        "Rotate": Picture("Rotate(30.0)"),
+        "Affine": Picture("Affine(rotate=(-30, 30), shear=(-15, 15), scale=(0.7, 1.1))"),
+        "Perspective": Picture("Perspective(0.5)"),
+        "Elastic": Picture("Elastic()"),
+    },
+    "Colours": {
+        "ColorJitter": Picture("ColorJitter(0.6, 0.6, 0.6, 0.3)"),
+        "Brightness": Picture("Brightness(1.5)"),
+        "Contrast": Picture("Contrast(1.8)"),
+        "Saturation": Picture("Saturation(2.0)"),
+        "Hue": Picture("Hue(0.3)"),
+        "Gamma": Picture("Gamma(0.5)"),
+        "Grayscale": Picture("Grayscale()"),
+        "Invert": Picture("Invert()"),
+        "Solarize": Picture("Solarize(0.5)"),
+        "Posterize": Picture("Posterize(2)"),
+        "Normalize": Picture("Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))", show="stretched"),
+        "ToFloat": Picture("ToFloat()"),
+        "GaussianNoise": Picture("GaussianNoise(0.15)"),
+        "Erase": Picture("Erase()"),
+    },
+    "Neighbourhoods and batches": {
+        "GaussianBlur": Picture("GaussianBlur(3.0)"),
+        "MixUp": Picture("MixUp(alpha=8.0)", of="torch.stack([image, photo('cat')])"),
+        "CutMix": Picture("CutMix()", of="torch.stack([image, photo('cat')])"),
+    },
+}

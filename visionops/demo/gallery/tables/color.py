@@ -1,0 +1,50 @@
+from visionops.demo.gallery.picture import Picture
+
+GROUPS = {
+    "Channels": {
+        "rgb_to_grayscale": Picture("rgb_to_grayscale(image)"),
+        "bgr_to_grayscale": Picture("bgr_to_grayscale(image.flip(-3))"),
+        "grayscale_to_rgb": Picture("grayscale_to_rgb(grey) * torch.tensor([1.0, 0.8, 0.5])[:, None, None]"),
+        "rgb_to_bgr": Picture("rgb_to_bgr(image)"),
+        "bgr_to_rgb": Picture("bgr_to_rgb(image)"),
+        "rgb_to_rgba": Picture("rgb_to_rgba(image, alpha=grey)"),
+        "rgba_to_rgb": Picture("rgba_to_rgb(rgb_to_rgba(image, alpha=grey))"),
+        "bgr_to_rgba": Picture("bgr_to_rgba(image, alpha=1.0)"),
+    },
+    "Hue and saturation": {
+        "rgb_to_hsv": Picture("rgb_to_hsv(image)", show="channels"),
+        "hsv_to_rgb": Picture("hsv_to_rgb(rgb_to_hsv(image) + torch.tensor([0.33, 0, 0])[:, None, None])"),
+        "rgb_to_hls": Picture("rgb_to_hls(image)", show="channels"),
+        "hls_to_rgb": Picture("hls_to_rgb(rgb_to_hls(image) * torch.tensor([1, 1, 0.3])[:, None, None])"),
+    },
+    "Perceptual": {
+        "rgb_to_lab": Picture("rgb_to_lab(image)", show="channels"),
+        "lab_to_rgb": Picture("lab_to_rgb(rgb_to_lab(image) * torch.tensor([1, 2, 2])[:, None, None])", "cat"),
+        "rgb_to_luv": Picture("rgb_to_luv(image)", show="channels"),
+        "luv_to_rgb": Picture("luv_to_rgb(rgb_to_luv(image) * torch.tensor([1, 0.4, 0.4])[:, None, None])", "coffee"),
+        "rgb_to_oklab": Picture("rgb_to_oklab(image)", show="channels"),
+        "oklab_to_rgb": Picture("oklab_to_rgb(rgb_to_oklab(image) * torch.tensor([1, -1, 1])[:, None, None])"),
+        "rgb_to_xyz": Picture("rgb_to_xyz(image)", show="channels"),
+        "xyz_to_rgb": Picture("xyz_to_rgb(rgb_to_xyz(image) * torch.tensor([1.05, 1, 0.7])[:, None, None])"),
+        "rgb_to_linear_rgb": Picture("rgb_to_linear_rgb(image)"),
+        "linear_rgb_to_rgb": Picture("linear_rgb_to_rgb(2 * rgb_to_linear_rgb(image))"),
+    },
+    "Video": {
+        "rgb_to_ycbcr": Picture("rgb_to_ycbcr(image)", show="channels"),
+        "ycbcr_to_rgb": Picture("ycbcr_to_rgb(rgb_to_ycbcr(image) * torch.tensor([0.5, 1, 1])[:, None, None])"),
+        "rgb_to_yuv": Picture("rgb_to_yuv(image)", show="channels"),
+        "yuv_to_rgb": Picture("yuv_to_rgb(rgb_to_yuv(image) * torch.tensor([1, 2, 2])[:, None, None])"),
+        "rgb_to_yuv420": Picture("rgb_to_yuv420(image)", show="channels"),
+        "yuv420_to_rgb": Picture("yuv420_to_rgb(*rgb_to_yuv420(image))"),
+        "rgb_to_yuv422": Picture("rgb_to_yuv422(image)", show="channels"),
+        "yuv422_to_rgb": Picture("yuv422_to_rgb(*rgb_to_yuv422(image))"),
+    },
+    "Sensors and looks": {
+        "rgb_to_raw": Picture("rgb_to_raw(image[:, 90:120, 120:160], pattern='RGGB')"),
+        "raw_to_rgb": Picture("raw_to_rgb(rgb_to_raw(image, pattern='RGGB'), pattern='RGGB')"),
+        "sepia": Picture("sepia(image)"),
+        "apply_colormap": Picture("apply_colormap(grey, colormap='viridis')"),
+        "planckian_balance": Picture("planckian_balance(image, temperature=3500.0)"),
+        "gray_world_balance": Picture("gray_world_balance(image)", "coffee"),
+    },
+}

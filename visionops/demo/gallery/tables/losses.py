@@ -1,0 +1,7 @@
+from visionops.demo.gallery.picture import Picture
+
+GROUPS = {
+    "Maps": {
+        "ssim": Picture("ssim(image, photo('astronaut'), padding='reflect', reduction='none')", show="heat", of="noisy(image)"),
+    },
+}
