@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import doctest
 import importlib
-import pkgutil
 from pathlib import Path
 
 import pytest
+import torch
 
 import visionops
 from visionops import testing
@@ -63,15 +63,13 @@ def test_step(name: str, check: str) -> None:
 
 
 def _modules() -> list[str]:
-    """Every module of the package; in a checkout only the first folder of its path, the package's own, is walked."""
-    names = ["visionops"]
-    for package, prefix in ((visionops, "visionops."), (visionops.augment, "visionops.augment."),
-                            (visionops.geometry, "visionops.geometry.")):  # fmt: skip
-        names += [m.name for m in pkgutil.walk_packages(list(package.__path__)[:1], prefix)]
-    return sorted({n for n in names if "_native" not in n and not n.endswith("__main__")})
+    """Every module of the package, by its files: in a checkout `__path__` begins elsewhere, where C++ is built."""
+    root = Path(visionops.__file__).parent
+    names = [".".join(("visionops", *f.relative_to(root).with_suffix("").parts)) for f in root.rglob("*.py")]
+    return sorted(n.removesuffix(".__init__") for n in names if not n.endswith((".__main__", ".cuda")))
 
 
 @pytest.mark.parametrize("name", _modules())
 def test_doctests(name: str) -> None:
-    result = doctest.testmod(importlib.import_module(name))
+    result = doctest.testmod(importlib.import_module(name), extraglobs={"torch": torch})
     assert result.failed == 0

@@ -417,7 +417,7 @@ class TestOrder:
             ((va.Brightness(3.0), va.Gamma(2.0), va.Invert(), va.Brightness(2.0)), lambda x: np.minimum(2 * (1 - np.minimum(3 * x, 1) ** 2), 1)),
             ((va.Normalize(0.5, 0.25), va.Invert()), lambda x: 1 - (x - 0.5) / 0.25),
         ],
-        ids=str,
+        ids=lambda v: " ".join(map(str, v)) if isinstance(v, tuple) else "",
     )  # fmt: skip
     def test_colours_run_in_the_order_given_with_their_clamps(self, steps, formula):
         image = photo().astype(np.float64)

@@ -50,7 +50,7 @@ def ssim(
 
     >>> ramp = torch.linspace(0, 1, 16).expand(1, 16, 16)
     >>> round(ssim(0.5 * ramp, ramp).item(), 3)
-    0.207
+    0.349
     """
     window = Window(window_size, sigma, data_range, padding)
     window.check(prediction, target, reduction, ("prediction", "target"))
