@@ -128,8 +128,10 @@ class TestGaussianBlur:
     @pytest.mark.parametrize(
         ("options", "match"),
         [
-            ({"sigma": -1.0}, "gaussian_blur: sigma must be at least 0, got -1"),
-            ({"sigma": float("nan")}, "gaussian_blur: sigma must be at least 0, got nan"),
+            ({"sigma": -1.0}, "gaussian_blur: sigma must be at least 0 and finite, got -1"),
+            ({"sigma": float("nan")}, "gaussian_blur: sigma must be at least 0 and finite, got nan"),
+            ({"sigma": float("inf")}, "gaussian_blur: sigma must be at least 0 and finite, got inf"),
+            ({"sigma": torch.tensor(float("nan"))}, "gaussian_blur: sigma must be finite, got nan"),
             ({"sigma": np.array([1.0, -2.0])}, r"gaussian_blur: sigma must be"),
             ({"sigma": 1.0, "kernel_size": 4}, "gaussian_blur: kernel_size must be odd and positive, .*, got 4"),
             ({"sigma": 1.0, "kernel_size": 0}, "gaussian_blur: kernel_size must be odd"),
@@ -139,7 +141,7 @@ class TestGaussianBlur:
             ({"sigma": np.ones(3)}, r"gaussian_blur: sigma must be a number or of shape \(2,\)"),
             ({"sigma": 1.0, "border": "reflct"}, "gaussian_blur: border must be .* got 'reflct'. Did you mean 'reflect'"),
         ],
-        ids=range(10),
+        ids=range(12),
     )
     def test_refusals(self, options, match):
         with pytest.raises(ValueError, match=match):
@@ -161,6 +163,11 @@ class TestGaussianBlur:
             GaussianBlur(sigmas=1.0)
         with pytest.raises(TypeError, match="GaussianBlur: argument 'sigma' is missing"):
             GaussianBlur(kernel_size=3)
+
+
+def test_a_tensor_below_zero_counts_as_zero():
+    x = torch.rand(3, 5, 6)
+    assert torch.equal(gaussian_blur(x, sigma=torch.tensor(-1.0)), x)
 
 
 class TestFast:

@@ -128,14 +128,22 @@ def gaussian_kernel1d(
         sigma: pixels, at least 0; a number or (b,). A tensor's values are not checked: below 0 counts as 0.
         kernel_size: odd; None takes 2 ceil(4 sigma) + 1 of the largest sigma, with zeros beyond each row's own.
 
+    Raises:
+        ValueError: for an even or non-positive kernel size, or a sigma that is negative or not finite.
+
     Gradient: to sigma where it is a tensor, 0 at 0. With `kernel_size=None` the largest sigma is read on the host.
 
     >>> gaussian_kernel1d(0.5, 3).round(4).tolist()
     [[0.1065, 0.787, 0.1065]]
     """
+    if kernel_size is not None:
+        kernel_sizes("gaussian_kernel1d", kernel_size)
     if isinstance(sigma, Tensor):
         if kernel_size is None:
-            return truncated_taps(sigma, _radius(float(sigma.detach().max()) if sigma.numel() else 0.0))
+            largest = max(float(sigma.detach().max()), 0.0) if sigma.numel() else 0.0
+            if not math.isfinite(largest):
+                raise refuse("gaussian_blur", "sigma", "finite", largest, "Or give kernel_size.")
+            return truncated_taps(sigma, _radius(largest))
         weight = _weights(sigma, kernel_size // 2)[1]
         return weight / weight.sum(1, keepdim=True)
     if isinstance(sigma, np.ndarray):
@@ -143,8 +151,8 @@ def gaussian_kernel1d(
     else:
         rows = [float(sigma)]
     low, high = min(rows, default=0.0), max(rows, default=0.0)
-    if not low >= 0:
-        raise mistake("gaussian_blur", "sigma", "at least 0", low)
+    if not (low >= 0 and high < math.inf):
+        raise mistake("gaussian_blur", "sigma", "at least 0 and finite", low if not low >= 0 else high)
     radius = _radius(high) if kernel_size is None else kernel_size // 2
     return np.array(
         [_taps(s, radius, min(radius, _radius(s)) if kernel_size is None else radius) for s in rows]
@@ -172,7 +180,7 @@ def gaussian_kernel2d(
 def truncated_taps(sigma: Tensor, radius: int) -> Float[Tensor, "b k"]:
     """Returns 2 radius + 1 taps for each sigma, zero beyond ceil(4 sigma) from the middle."""
     at, weight = _weights(sigma, radius)
-    own = torch.atleast_1d(sigma.detach())[:, None]
+    own = torch.atleast_1d(sigma.detach())[:, None].clamp(min=0)
     weight = torch.where(at.abs() <= (4 * own).ceil(), weight, 0)
     return weight / weight.sum(1, keepdim=True)
 
