@@ -169,6 +169,8 @@ class TestPillowsOps:
         assert torch.equal(result[0], enhance.posterize(image[0], 2))
         assert torch.equal(result[1], enhance.posterize(image[1], 5))
         assert (enhance.posterize(image, 0) == 0).all()
+        x = torch.rand(2, 3, 4, 4)
+        assert torch.equal(enhance.posterize(x, torch.tensor([9, -1])), enhance.posterize(x, torch.tensor([8.0, 0.2])))
         with pytest.raises(ValueError, match="posterize: bits must be an integer from 0 to 8, got 9"):
             enhance.posterize(image, 9)
 

@@ -131,6 +131,13 @@ class TestLut3d:
             torch.testing.assert_close(a.double(), b, rtol=1e-4, atol=1e-5)
 
     def test_refuses(self):
+        with pytest.raises(ValueError, match="lut1d: table must be floating in .*, or uint8, got torch.int64"):
+            enhance.lut1d(torch.zeros(3, 2, 2), np.arange(256))
+        with pytest.raises(ValueError, match="tone_curve: points must be floating"):
+            enhance.tone_curve(torch.zeros(3, 2, 2), torch.tensor([[0, 0], [255, 255]]))
+        for first in (0.5, 0.7):
+            with pytest.raises(ValueError, match="tone_curve: points must be of increasing inputs"):
+                enhance.tone_curve(torch.zeros(3, 2, 2), [[first, 0.2], [0.5, 0.6]])
         with pytest.raises(ValueError, match=r"lut3d: table must be a tensor \(\*batch, c, n, n, n\)"):
             enhance.lut3d(torch.zeros(3, 2, 2), torch.zeros(3, 4, 4, 5))
         with pytest.raises(ValueError, match="lut3d: table must be one, or of batch"):

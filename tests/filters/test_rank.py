@@ -89,3 +89,9 @@ class TestRankFilter:
     def test_refusals(self, options, match):
         with pytest.raises(ValueError, match=match):
             rank_filter(torch.zeros(1, 5, 5), kernel_size=3, **options)
+
+
+def test_a_tensor_of_no_temperature_selects():
+    image = torch.rand(1, 6, 7)
+    hard = rank_filter(image, kernel_size=3, rank=4)
+    torch.testing.assert_close(rank_filter(image, kernel_size=3, rank=4, soft=torch.tensor(0.0)), hard, rtol=0, atol=1e-4)

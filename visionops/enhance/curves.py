@@ -156,7 +156,7 @@ def posterize(image: Shaped[Tensor, "*batch c h w"], bits: Number) -> Shaped[Ten
 
     Args:
         image: floating in [0, 1], or uint8.
-        bits: how many to keep, 0 to 8. A number, or one for each sample, (*batch).
+        bits: how many to keep, 0 to 8. A number, or one for each sample, (*batch); a tensor's are rounded and clamped.
 
     Raises:
         ValueError: for a number that is no integer from 0 to 8.
@@ -174,7 +174,7 @@ def posterize(image: Shaped[Tensor, "*batch c h w"], bits: Number) -> Shaped[Ten
     if isinstance(kept, float) and image.dtype == torch.uint8:
         return image & (256 - 2 ** (8 - int(kept)))
     level = torch.arange(256, device=image.device)
-    step = 2 ** (8 - torch.as_tensor(kept, device=image.device).long().reshape(-1, 1))
+    step = 2 ** (8 - torch.as_tensor(kept, device=image.device).round().clamp(0, 8).long().reshape(-1, 1))
     table = (level // step * step / 255).to(torch.float64 if image.dtype == torch.float64 else torch.float32)
     result = each_value(image, lambda x: pixel(x, [Instruction(Op.LUT, table)]), samples=len(table))
     if image.dtype == torch.uint8 or native.may_run(image):

@@ -34,7 +34,7 @@ def lut1d(
             Floating, in the units of the result, [0, 1]; or uint8, in levels.
 
     Raises:
-        ValueError: for a table of another shape or of one entry.
+        ValueError: for a table of another shape, of one entry, or of other integers than uint8.
 
     Gradient: to the image, at an entry that of the segment after it, and to the table.
     Source: OpenCV LUT, which is the case of a uint8 image and 256 entries.
@@ -46,6 +46,8 @@ def lut1d(
     entries = torch.as_tensor(table)
     if entries.ndim < 1 or entries.shape[-1] < 2:
         raise refuse("lut1d", "table", "of shape (..., k) with k at least 2", tuple(entries.shape))
+    if not entries.is_floating_point() and entries.dtype != torch.uint8:
+        raise refuse("lut1d", "table", "floating in [0, 1], or uint8", entries.dtype)
     rows = rows_by_channel("lut1d", "table", entries, image, tail=1)
     return _apply(image, rows / 255 if entries.dtype == torch.uint8 else rows)
 
@@ -74,7 +76,8 @@ def tone_curve(
             (*batch, c, k, 2). Before the first and after the last the curve is flat.
 
     Raises:
-        ValueError: for points of another shape.
+        ValueError: for points of another shape, integers, or inputs that do not increase. A tensor's values are not
+            checked.
 
     Gradient: to the image and to the points; where neighbouring slopes change sign, a subgradient.
     Source: Fritsch and Butland 1984, as scipy.interpolate.PchipInterpolator; read from a table of 512 entries.
@@ -87,6 +90,10 @@ def tone_curve(
     given = torch.as_tensor(points)
     if given.ndim < 2 or given.shape[-1] != 2 or given.shape[-2] < 2:
         raise refuse("tone_curve", "points", "of shape (..., k, 2) with k at least 2", tuple(given.shape))
+    if not given.is_floating_point():
+        raise refuse("tone_curve", "points", "floating in [0, 1]", given.dtype)
+    if not isinstance(points, Tensor) and not bool((given[..., 1:, 0] > given[..., :-1, 0]).all()):
+        raise refuse("tone_curve", "points", "of increasing inputs", given[..., 0].tolist())
     rows = rows_by_channel("tone_curve", "points", given, image, tail=2)
     rows = rows.to(torch.float64 if image.dtype == torch.float64 else torch.float32)
     size = 256 if image.dtype == torch.uint8 else CURVE

@@ -9,8 +9,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from visionops.arguments import check_image, flatten, unflatten
-from visionops.errors import refuse
+from visionops.arguments import check_image, check_positive, flatten, unflatten
 from visionops.kernels.pixel import Instruction, Op, pixel
 from visionops.kernels.pixel.program import INF
 from visionops.kernels.pixel.units import from_unit, to_unit
@@ -31,7 +30,7 @@ def normalize(
         std: likewise, above 0.
 
     Raises:
-        ValueError: for a std that is not above 0, where it lies on the host.
+        ValueError: for a std that is not above 0. A tensor's values are not checked.
 
     Gradient: to the image, mean and std.
     Source: torchvision normalize.
@@ -73,9 +72,8 @@ def denormalize(
 
 def _rows(function: str, image: Tensor, mean: Values, std: Values) -> tuple[Any, Any]:
     """Returns mean and std as tuples of a number for each channel where they are such, else as tensors."""
-    given = std if isinstance(std, list | tuple) else (std,)
-    if any(isinstance(v, int | float) and not v > 0 for v in given):
-        raise refuse(function, "std", "above 0", std)
+    for value in std if isinstance(std, list | tuple) else (std,):
+        check_positive(function, "std", value)
     centre, spread = (_numbers(v, image.shape[-3]) for v in (mean, std))
     if centre is not None and spread is not None:
         return centre, spread

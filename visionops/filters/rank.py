@@ -21,6 +21,9 @@ from visionops.kernels.rank import rank as hard_rank
 from visionops.kernels.rank.definition import windows
 from visionops.module import as_module
 
+# Of a tensor of temperatures, whose values are not checked; colder ones select.
+COLDEST = 1e-6
+
 
 def rank_filter(
     image: Shaped[Tensor, "*batch c h w"],
@@ -67,7 +70,7 @@ def rank_filter(
         if not temperature > 0:
             raise refuse("rank_filter", "soft", "None or above 0", soft)
     else:
-        temperature = temperature.to(to_unit(flat[:0]).dtype)[:, None, None, None]
+        temperature = temperature.to(to_unit(flat[:0]).dtype).clamp(min=COLDEST)[:, None, None, None]
     around = windows(to_unit(flat), size, border, 0.0)
     return unflatten(from_unit(_soft_sort(around, temperature)[k], image.dtype), image.shape[:-3])
 
