@@ -31,7 +31,7 @@ def check_choice(function: str, argument: str, value: Any, known: Iterable[Any])
     """Raises unless the value is one of the known; the error says which it is most like."""
     names = tuple(known)
     if value not in names:
-        raise refuse(function, argument, "one of those known", repr(value), closest(str(value), map(str, names)))
+        raise refuse(function, argument, "one of those known", repr(value), closest(str(value), tuple(map(str, names))))
 
 
 def check_border(function: str, border: str) -> None:
@@ -76,11 +76,18 @@ def unflatten(result: Shaped[Tensor, "b c h w"], batch: Sequence[int]) -> Shaped
     return result if len(batch) == 1 else result.reshape(*batch, *result.shape[1:])
 
 
+def check_number(function: str, argument: str, value: Any) -> None:
+    """Raises unless the value is one number."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number | torch.SymInt | torch.SymFloat):
+        raise refuse(function, argument, "a number, or an array or tensor of one for each sample", repr(value))
+
+
 def per_sample(function: str, argument: str, value: Any, image: Tensor) -> float | Tensor:
     """Returns a number as it is, and one for each sample (*batch) as (b,), to go with `flatten(image)`."""
     if isinstance(value, np.ndarray):
         value = torch.from_numpy(value)
     if not isinstance(value, Tensor):
+        check_number(function, argument, value)
         return float(value)
     if value.ndim and tuple(value.shape) not in (tuple(image.shape[:-3]), (1,)):
         raise refuse(function, argument, f"a number or of shape {tuple(image.shape[:-3])}", tuple(value.shape))

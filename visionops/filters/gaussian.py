@@ -14,8 +14,8 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from visionops.arguments import check_border, check_choice, check_image, flatten, kernel_sizes, unflatten
-from visionops.errors import mistake, refuse
+from visionops.arguments import check_border, check_choice, check_image, check_number, flatten, kernel_sizes, unflatten
+from visionops.errors import refuse
 from visionops.kernels import filter_separable
 from visionops.kernels.recursive import blur_recursive
 from visionops.module import as_module
@@ -82,11 +82,14 @@ def taps_of(function: str, sigma: Any, kernel_size: int | Sequence[int] | None, 
 
 def _row(function: str, sigma: Any, image: Tensor) -> Any:
     """Returns a sigma for all or each sample with one batch dimension."""
-    if not isinstance(sigma, np.ndarray | Tensor) or not sigma.ndim:
+    if not isinstance(sigma, np.ndarray | Tensor):
+        check_number(function, "sigma", sigma)
+        return sigma
+    if not sigma.ndim:
         return sigma
     batch = tuple(image.shape[:-3])
     if tuple(sigma.shape) not in (batch, (1,)):
-        raise mistake(function, "sigma", f"a number or of shape {batch}", tuple(sigma.shape))
+        raise refuse(function, "sigma", f"a number or of shape {batch}", tuple(sigma.shape))
     return sigma.reshape(-1)
 
 
@@ -152,7 +155,7 @@ def gaussian_kernel1d(
         rows = [float(sigma)]
     low, high = min(rows, default=0.0), max(rows, default=0.0)
     if not (low >= 0 and high < math.inf):
-        raise mistake("gaussian_blur", "sigma", "at least 0 and finite", low if not low >= 0 else high)
+        raise refuse("gaussian_blur", "sigma", "at least 0 and finite", low if not low >= 0 else high)
     radius = _radius(high) if kernel_size is None else kernel_size // 2
     return np.array(
         [_taps(s, radius, min(radius, _radius(s)) if kernel_size is None else radius) for s in rows]

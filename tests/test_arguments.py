@@ -1,0 +1,29 @@
+"""What the shared checks of arguments say, in eager mode and under the compiler."""
+
+import pytest
+import torch
+
+from visionops import enhance, filters, resample
+
+IMAGE = torch.zeros(2, 3, 8, 9)
+MISTAKES = {
+    "border": (lambda x: filters.box_blur(x, kernel_size=3, border="mirror"), "border must be one of those known"),
+    "kind": (lambda x: enhance.threshold(x, 0.5, kind="otsu"), "kind must be .* got 'otsu'. Known: binary"),
+    "side": (lambda x: resample.resize(x, 4, side="short"), "Did you mean 'shortest'"),
+    "size": (lambda x: filters.box_blur(x, kernel_size=0), "kernel_size must be positive"),
+    "sigma": (lambda x: filters.gaussian_blur(x, sigma=-1.0), "sigma must be at least 0"),
+    "list": (lambda x: filters.gaussian_blur(x, sigma=[1.0, 2.0]), "sigma must be a number, or an array or tensor"),
+    "text": (lambda x: enhance.adjust_gamma(x, "a"), "gamma must be a number"),
+}
+
+
+@pytest.mark.parametrize(("call", "match"), MISTAKES.values(), ids=MISTAKES)
+class TestMistakes:
+    def test_eager(self, call, match):
+        with pytest.raises(ValueError, match=match):
+            call(IMAGE)
+
+    def test_compiled(self, call, match):
+        torch._dynamo.reset()
+        with pytest.raises(Exception, match=match):
+            torch.compile(call, fullgraph=True, backend="eager")(IMAGE)
