@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from visionops.color import rgb_to_lab, rgb_to_yuv, rgb_to_yuv420
+from visionops.morphology import dilation
+
 cv2 = pytest.importorskip("cv2")
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # theirs, on import
@@ -49,6 +52,15 @@ class TestOpenCV:
         scaled = cv2.cvtColor(BLUE8, cv2.COLOR_RGB2LAB)[0, 0]
         np.testing.assert_allclose(scaled, exact * (2.55, 1, 1) + (0, 128, 128), atol=1)
 
+        ours = rgb_to_lab(torch.from_numpy(BLUE8).permute(2, 0, 1)).flatten()
+        np.testing.assert_allclose(ours, scaled, atol=1)
+
+    def test_i420_has_limited_range(self):
+        for level, luma in ((0, 16), (255, 235)):
+            assert cv2.cvtColor(np.full((2, 2, 3), level, np.uint8), cv2.COLOR_RGB2YUV_I420)[0, 0] == luma
+            ours = rgb_to_yuv420(torch.full((3, 2, 2), level, dtype=torch.uint8))
+            assert ours[0].flatten()[0] == level
+
     def test_order_of_cr_and_cb(self):
         luma, cr, cb = cv2.cvtColor(BLUE, cv2.COLOR_RGB2YCrCb)[0, 0]
         assert luma < cr < 0.5 < cb
@@ -56,6 +68,9 @@ class TestOpenCV:
     def test_shift_of_u_and_v(self):
         grey = np.full((1, 1, 3), 0.3, np.float32)
         np.testing.assert_allclose(cv2.cvtColor(grey, cv2.COLOR_RGB2YUV)[0, 0], (0.3, 0.5, 0.5), atol=1e-6)
+        theirs = cv2.cvtColor(BLUE8, cv2.COLOR_RGB2YUV)[0, 0]
+        ours = rgb_to_yuv(torch.from_numpy(BLUE8).permute(2, 0, 1)).flatten()
+        np.testing.assert_allclose(ours, theirs, atol=1)
 
     def test_sizes_are_width_first(self):
         assert cv2.resize(arm(), (7, 3)).shape == (3, 7)
@@ -166,6 +181,13 @@ class TestKornia:
         assert far[3, 3] == 0
         assert far[3, 0] == pytest.approx(3, abs=0.5)
         assert abs(far[3, 0] - 3) > 0.1
+
+    def test_floats_of_an_element_are_heights_here_alone(self):
+        kernel = torch.ones(3, 3)
+        image = torch.rand(1, 1, 6, 7)
+        theirs = K.morphology.dilation(image, kernel)
+        torch.testing.assert_close(dilation(image, element=kernel > 0), theirs)
+        torch.testing.assert_close(dilation(image, element=kernel), theirs + 1)
 
     def test_clip_limit(self):
         assert default(K.enhance.equalize_clahe, "clip_limit") == 40

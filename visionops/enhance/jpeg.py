@@ -65,7 +65,8 @@ def jpeg_compress(
 
     Gradient: to the image and to the quality by "straight_through" and "soft"; none by "hard". 0 where a colour or an
         entry of a table is clamped. Halves compute in float32.
-    Source: ITU-T T.81 and libjpeg, as Pillow calls it: equal but for the last level. Soft rounding: R. Shin, D. Song,
+    Source: ITU-T T.81 and libjpeg, as Pillow calls it, within two levels; but a coefficient half way between two steps
+        of its table may go the other way, which moves its block by up to a step. Soft rounding: R. Shin, D. Song,
         JPEG-resistant adversarial images, 2017.
 
     >>> jpeg_compress(torch.full((3, 8, 8), 100, dtype=torch.uint8), 75)[:, 0, 0].tolist()

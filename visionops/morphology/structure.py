@@ -83,6 +83,8 @@ def structure(
     h, w = given.shape
     anchor = (h // 2, w // 2)
     if given.is_floating_point():
+        if not isinstance(element, Tensor) and not bool((given > -torch.inf).any()):
+            raise refuse(function, "element", "somewhere above -inf", "-inf")
         return Structure((h, w), anchor, None, given, temperature)
     member = given != 0
     if torch.compiler.is_compiling() or member.device.type != "cpu":
