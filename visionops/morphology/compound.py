@@ -36,6 +36,9 @@ def opening(
         element: as of `erosion`.
         soft: as of `erosion`, in both steps.
 
+    Raises:
+        ValueError: as `erosion`.
+
     Gradient: as that of `erosion`, through both steps.
     Source: OpenCV morphologyEx (symmetric elements), scipy.ndimage.grey_opening.
 
@@ -60,6 +63,9 @@ def closing(
         kernel_size: as of `erosion`.
         element: as of `erosion`.
         soft: as of `erosion`, in both steps.
+
+    Raises:
+        ValueError: as `erosion`.
 
     Gradient: as that of `erosion`, through both steps.
     Source: OpenCV morphologyEx (symmetric elements), scipy.ndimage.grey_closing.
@@ -86,6 +92,9 @@ def morphological_gradient(
         element: as of `erosion`.
         soft: as of `erosion`, in both.
 
+    Raises:
+        ValueError: as `erosion`.
+
     Gradient: as that of `erosion`.
     Source: OpenCV morphologyEx, MORPH_GRADIENT.
 
@@ -111,6 +120,9 @@ def top_hat(
         element: as of `erosion`.
         soft: as of `erosion`, in both steps.
 
+    Raises:
+        ValueError: as `erosion`.
+
     Gradient: as that of `opening`, and of the image itself.
     Source: OpenCV morphologyEx, MORPH_TOPHAT (symmetric elements), scipy.ndimage.white_tophat.
 
@@ -135,6 +147,9 @@ def black_hat(
         kernel_size: as of `erosion`.
         element: as of `erosion`.
         soft: as of `erosion`, in both steps.
+
+    Raises:
+        ValueError: as `erosion`.
 
     Gradient: as that of `closing`, and of the image itself, negative.
     Source: OpenCV morphologyEx, MORPH_BLACKHAT (symmetric elements), scipy.ndimage.black_tophat.

@@ -14,6 +14,9 @@ from visionops.arguments import kernel_sizes
 def box(size: int | Sequence[int]) -> Bool[Tensor, "h w"]:
     """Returns a full rectangle; size is its side, or (height, width).
 
+    Raises:
+        ValueError: for a size below 1.
+
     Source: OpenCV getStructuringElement, MORPH_RECT.
 
     >>> box((1, 2))
@@ -24,6 +27,9 @@ def box(size: int | Sequence[int]) -> Bool[Tensor, "h w"]:
 
 def cross(size: int | Sequence[int]) -> Bool[Tensor, "h w"]:
     """Returns the row and the column through the pixel at size // 2; size is its side, or (height, width).
+
+    Raises:
+        ValueError: for a size below 1.
 
     Source: OpenCV getStructuringElement, MORPH_CROSS.
 
@@ -36,6 +42,9 @@ def cross(size: int | Sequence[int]) -> Bool[Tensor, "h w"]:
 
 def ellipse(size: int | Sequence[int]) -> Bool[Tensor, "h w"]:
     """Returns the ellipse that fills a rectangle; size is its side, or (height, width).
+
+    Raises:
+        ValueError: for a size below 1.
 
     Source: OpenCV getStructuringElement, MORPH_ELLIPSE; of one row, only its middle, as there.
 

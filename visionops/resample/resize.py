@@ -43,7 +43,7 @@ def resize(
             (a = -0.75, four lobes), which leave out pixels where it shrinks by more than two.
 
     Raises:
-        ValueError: for a size that is not positive, or an unknown interpolation.
+        ValueError: for a size that is not positive, or an unknown side or interpolation.
 
     Gradient: to the image, of which nothing is kept. float16 and bfloat16 compute in float32.
     Source: Pillow's resize with antialias; without OpenCV's INTER_LINEAR, INTER_CUBIC and INTER_LANCZOS4; INTER_AREA;
