@@ -50,5 +50,5 @@ def closest(name: str, known: Iterable[str]) -> str:
 
 
 # What torch.compiler.assume_constant_result does, whose call would import all of dynamo (0.8 s, torch 2.13).
-for _constant in (_raise, closest):
-    _constant._dynamo_marked_constant = True  # type: ignore[attr-defined]
+_raise._dynamo_marked_constant = True  # type: ignore[attr-defined]
+closest._dynamo_marked_constant = True  # type: ignore[attr-defined]

@@ -79,8 +79,8 @@ class TestRankFilter:
         [
             ({}, "rank_filter: rank must be given, or quantile, one of them"),
             ({"rank": 1, "quantile": 0.5}, "rank_filter: rank must be given, or quantile"),
-            ({"rank": 9}, r"rank_filter: rank must be in \[-9, 8\]"),
-            ({"quantile": 1.5}, r"rank_filter: quantile must be in \[0, 1\]"),
+            ({"rank": 9}, r"rank_filter: rank must be an integer in \[-9, 8\]"),
+            ({"quantile": 1.5}, r"rank_filter: quantile must be a number in \[0, 1\]"),
             ({"rank": 1, "soft": 0.0}, "rank_filter: soft must be None or above 0"),
             ({"rank": 1, "border": "wrap"}, "rank_filter: border must be"),
         ],

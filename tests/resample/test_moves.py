@@ -154,3 +154,27 @@ class TestAboutACentre:
         got = rotate(image, torch.tensor([0.0, 90.0, 180.0, -90.0]))
         for i, turns in enumerate((0, 1, 2, -1)):
             assert torch.equal(got[i], rot90(image[i], turns))
+
+
+@pytest.mark.parametrize("kind", [tuple, np.array, torch.tensor])
+def test_borders_of_a_colour(kind):
+    image = torch.rand(2, 3, 4, 5)
+    around = ((0, 0), (1, 1), (2, 2))
+    want = np.stack([np.pad(image[:, i], around, constant_values=0.1 * (i + 1)) for i in range(3)], 1)
+    fill = kind([0.1, 0.2, 0.3])
+    np.testing.assert_allclose(pad(image, (2, 1), fill=fill), want, atol=1e-7)
+    np.testing.assert_allclose(crop(image, top=-1, left=-2, height=6, width=9, fill=fill), want, atol=1e-7)
+    assert torch.equal(rotate(torch.rand(3, 15, 15), 45.0, fill=fill)[:, 0, 0], torch.tensor([0.1, 0.2, 0.3]))
+
+
+@pytest.mark.parametrize(
+    ("call", "match"),
+    [
+        (lambda x: pad(x, 1, fill=(1.0, 0.0)), "pad: fill must be a number or 3 of them"),
+        (lambda x: rot90(x, 1.5), "rot90: turns must be a whole number .* rotate takes degrees"),
+        (lambda x: crop(x, top=-1, left=0, height=3, width=3, fill="white"), "crop: fill must be"),
+    ],
+)
+def test_refused_colours_and_turns(call, match):
+    with pytest.raises(ValueError, match=match):
+        call(torch.zeros(3, 4, 5))

@@ -26,7 +26,10 @@ _tables = torch.from_numpy(np.load(Path(__file__).with_name("colormaps.npy")).as
 
 
 def apply_colormap(
-    image: Shaped[Tensor, "*batch 1 h w"], *, colormap: str | Float[Tensor, "n 3"] = "viridis", soft: bool = False
+    image: Shaped[Tensor, "*batch 1 h w"],
+    *,
+    colormap: str | Float[np.ndarray | Tensor, "n 3"] = "viridis",
+    soft: bool = False,
 ) -> Shaped[Tensor, "*batch 3 h w"]:
     """Returns the colours of a map at the image's values.
 
@@ -47,7 +50,8 @@ def apply_colormap(
     [[0.0, 1.0, 1.0], [1.0, 0.0, 1.0]]
     """
     check_image("apply_colormap", image, channels=1)
-    if isinstance(colormap, Tensor):
+    if not isinstance(colormap, str):
+        colormap = torch.as_tensor(colormap)
         if colormap.ndim != 2 or colormap.shape[0] < 2 or colormap.shape[1] != 3:
             raise refuse("apply_colormap", "colormap", "of shape (n, 3), n at least 2", tuple(colormap.shape))
         table = colormap

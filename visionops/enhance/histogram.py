@@ -18,8 +18,6 @@ from visionops.errors import refuse
 from visionops.kernels.histogram import bin_sums, joint_sums
 from visionops.kernels.stats import level_counts
 
-from .pointwise import units
-
 Soft = Literal["linear", "cubic"]
 TAPS = {None: 1, "linear": 2, "cubic": 4}
 
@@ -114,11 +112,10 @@ def _check(
     if soft is not None:
         check_choice(function, "soft", soft, ("linear", "cubic"))
     if range is None:
-        return 0.0, 256.0 if image.dtype == torch.uint8 else units(image)
-    low, high = range
-    if not low < high:
+        return 0.0, 256.0 if image.dtype == torch.uint8 else 1.0
+    if len(range) != 2 or not range[0] < range[1]:
         raise refuse(function, "range", "(low, high) with low < high", range)
-    return float(low), float(high)
+    return float(range[0]), float(range[1])
 
 
 def _computed(image: Tensor) -> Tensor:

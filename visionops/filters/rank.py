@@ -78,13 +78,12 @@ def rank_filter(
 def _rank(rank: int | None, quantile: float | None, count: int) -> int:
     if (rank is None) == (quantile is None):
         raise refuse("rank_filter", "rank", "given, or quantile, one of them", (rank, quantile))
-    if rank is None:
-        assert quantile is not None
-        if not 0 <= quantile <= 1:
-            raise refuse("rank_filter", "quantile", "in [0, 1]", quantile)
+    if quantile is not None:
+        if not isinstance(quantile, int | float) or not 0 <= quantile <= 1:
+            raise refuse("rank_filter", "quantile", "a number in [0, 1]", quantile)
         return round(quantile * (count - 1))
-    if not -count <= rank < count:
-        raise refuse("rank_filter", "rank", f"in [{-count}, {count - 1}] for this kernel_size", rank)
+    if not isinstance(rank, int) or not -count <= rank < count:
+        raise refuse("rank_filter", "rank", f"an integer in [{-count}, {count - 1}] for this kernel_size", rank)
     return rank % count
 
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
 from visionops.errors import refuse
 from visionops.module import as_module
 
-from .warping import check_pixels, check_size, is_whole
+from .pad import surround
+from .warping import Fill, check_pixels, check_size, is_whole
 
 
 def crop(
-    image: Shaped[Tensor, "*batch c h w"], *, top: int, left: int, height: int, width: int, fill: float = 0.0
+    image: Shaped[Tensor, "*batch c h w"], *, top: int, left: int, height: int, width: int, fill: Fill = 0.0
 ) -> Shaped[Tensor, "*batch c height width"]:
     """Returns a rectangle of the image, which may reach beyond it.
 
@@ -25,7 +25,7 @@ def crop(
         left: the first column.
         height: in pixels.
         width: in pixels.
-        fill: what lies beyond the image.
+        fill: of what lies beyond the image: a number, or one for each channel, in its units.
 
     Raises:
         ValueError: for a height or width that is not positive.
@@ -39,11 +39,11 @@ def crop(
     for name, value in (("top", top), ("left", left), ("height", height), ("width", width)):
         if not is_whole(value) or (name in ("height", "width") and value < 1):
             raise refuse("crop", name, "whole pixels, and positive for a size", value)
-    return _window(image, top, left, height, width, fill)
+    return _window("crop", image, top, left, height, width, fill)
 
 
 def center_crop(
-    image: Shaped[Tensor, "*batch c h w"], size: int | tuple[int, int], *, fill: float = 0.0
+    image: Shaped[Tensor, "*batch c h w"], size: int | tuple[int, int], *, fill: Fill = 0.0
 ) -> Shaped[Tensor, "*batch c height width"]:
     """Returns the middle of the image.
 
@@ -51,7 +51,7 @@ def center_crop(
         image: of any dtype.
         size: (height, width) in pixels; one number is both. Where it is more than the image has, the image lies in
             the middle.
-        fill: what lies beyond the image.
+        fill: of what lies beyond the image: a number, or one for each channel, in its units.
 
     Raises:
         ValueError: for a size that is not positive.
@@ -65,10 +65,10 @@ def center_crop(
     check_pixels("center_crop", image, moved=True)
     height, width = check_size("center_crop", size if isinstance(size, Sequence) else (size, size))
     h, w = image.shape[-2:]
-    return _window(image, (h - height) // 2, (w - width) // 2, height, width, fill)
+    return _window("center_crop", image, (h - height) // 2, (w - width) // 2, height, width, fill)
 
 
-def _window(image: Tensor, top: int, left: int, height: int, width: int, fill: float) -> Tensor:
+def _window(function: str, image: Tensor, top: int, left: int, height: int, width: int, fill: Fill) -> Tensor:
     h, w = image.shape[-2:]
     y0, y1 = (min(max(y, 0), h) for y in (top, top + height))
     x0, x1 = (min(max(x, 0), w) for x in (left, left + width))
@@ -77,7 +77,7 @@ def _window(image: Tensor, top: int, left: int, height: int, width: int, fill: f
         return inside
     before_y, before_x = min(max(-top, 0), height), min(max(-left, 0), width)
     sides = (before_x, width - before_x - (x1 - x0), before_y, height - before_y - (y1 - y0))
-    return torch.nn.functional.pad(inside, sides, value=fill)
+    return surround(function, inside, sides, fill)
 
 
 Crop = as_module(crop)

@@ -6,9 +6,10 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
+from visionops.errors import refuse
 from visionops.module import as_module
 
-from .warping import check_pixels
+from .warping import check_pixels, is_whole
 
 
 def hflip(image: Shaped[Tensor, "*batch c h w"]) -> Shaped[Tensor, "*batch c h w"]:
@@ -55,7 +56,7 @@ def rot90(image: Shaped[Tensor, "*batch c h w"], turns: int = 1) -> Shaped[Tenso
         turns: how many quarters, counter-clockwise on the screen; negative ones are clockwise.
 
     Raises:
-        ValueError: for an image without pixels.
+        ValueError: for an image without pixels, or turns that are not whole.
 
     Gradient: to the image.
     Source: numpy.rot90.
@@ -64,7 +65,9 @@ def rot90(image: Shaped[Tensor, "*batch c h w"], turns: int = 1) -> Shaped[Tenso
     [[[2, 4], [1, 3]]]
     """
     check_pixels("rot90", image, moved=True)
-    return torch.rot90(image, turns, (-2, -1))
+    if not is_whole(turns):
+        raise refuse("rot90", "turns", "a whole number of quarter turns", turns, "rotate takes degrees.")
+    return torch.rot90(image, int(turns), (-2, -1))
 
 
 Hflip = as_module(hflip)

@@ -14,7 +14,7 @@ from visionops.errors import refuse
 from visionops.kernels import resample
 from visionops.module import as_module
 
-from .warping import check_pixels, is_whole
+from .warping import Fill, check_pixels, is_whole, per_channel
 
 
 def pad(
@@ -22,7 +22,7 @@ def pad(
     padding: int | Sequence[int],
     *,
     border: Literal["constant", "reflect", "replicate", "circular"] = "constant",
-    fill: float = 0.0,
+    fill: Fill = 0.0,
 ) -> Shaped[Tensor, "*batch c oh ow"]:
     """Returns the image with pixels added around it, of any dtype, its own unchanged.
 
@@ -32,10 +32,10 @@ def pad(
             the image has in any border.
         border: "constant" adds fill; "reflect" (without repeating the edge), "replicate" or "circular" continue the
             image.
-        fill: in the units of the image.
+        fill: a number, or one for each channel, in the units of the image.
 
     Raises:
-        ValueError: for padding that is negative or not whole.
+        ValueError: for padding that is negative or not whole, or a fill for other channels.
 
     Gradient: to the image.
     Source: OpenCV copyMakeBorder, numpy.pad.
@@ -47,11 +47,21 @@ def pad(
     check_border("pad", border)
     left, top, right, bottom = sides_of("pad", padding)
     if border == "constant":
-        return torch.nn.functional.pad(image, (left, right, top, bottom), value=fill)
+        return surround("pad", image, (left, right, top, bottom), fill)
     h, w = image.shape[-2:]
     rows, columns = (f"{border}:{n}" if n or m else "same" for n, m in ((top, bottom), (left, right)))
     size = (h + top + bottom, w + left + right)
     return unflatten(resample(flatten(image), size, rows, columns), image.shape[:-3])
+
+
+def surround(function: str, image: Tensor, sides: tuple[int, int, int, int], fill: Fill) -> Tensor:
+    """Returns the image between (left, right, top, bottom) pixels of the fill."""
+    channels = image.shape[-3]
+    colour = per_channel(function, fill, channels)
+    if not isinstance(colour, list):
+        return torch.nn.functional.pad(image, sides, value=colour)
+    planes = zip(image.split(1, -3), colour, strict=True)
+    return torch.cat([torch.nn.functional.pad(plane, sides, value=value) for plane, value in planes], -3)
 
 
 def sides_of(function: str, padding: int | Sequence[int]) -> tuple[int, ...]:

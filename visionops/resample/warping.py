@@ -15,7 +15,7 @@ from visionops.errors import refuse
 from visionops.kernels import warp
 
 Array = np.ndarray | Tensor | Sequence[Any]
-Fill = float | Sequence[float]
+Fill = float | Sequence[float] | np.ndarray | Tensor
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic")
 
 
@@ -53,9 +53,10 @@ def is_whole(n: Any) -> bool:
 
 def per_channel(function: str, fill: Fill, channels: int) -> float | list[float]:
     """Returns the fill as a number, or as one for each channel."""
-    if not isinstance(fill, Sequence | np.ndarray):
+    fill = fill.tolist() if isinstance(fill, np.ndarray | np.generic | Tensor) else fill
+    if isinstance(fill, int | float):
         return float(fill)
-    if len(fill) != channels:
+    if not isinstance(fill, Sequence) or isinstance(fill, str) or len(fill) != channels:
         raise refuse(function, "fill", f"a number or {channels} of them, one for each channel", fill)
     return [float(f) for f in fill]
 
