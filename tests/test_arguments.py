@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from visionops import enhance, filters, resample
+from visionops import enhance, filters, morphology, resample
 
 IMAGE = torch.zeros(2, 3, 8, 9)
 MISTAKES = {
@@ -27,3 +27,16 @@ class TestMistakes:
         torch._dynamo.reset()
         with pytest.raises(Exception, match=match):
             torch.compile(call, fullgraph=True, backend="eager")(IMAGE)
+
+
+def test_a_size_that_nobody_can_know():
+    call = torch.compile(lambda x, s: filters.gaussian_blur(x, sigma=s), fullgraph=True, backend="eager")
+    for run in (call, torch.vmap(lambda x, s: filters.gaussian_blur(x, sigma=s))):
+        with pytest.raises(Exception, match="kernel_size must be given where a compiled or mapped sigma"):
+            run(IMAGE, torch.ones(2))
+
+
+def test_mapped_elements():
+    images, elements = torch.rand(2, 3, 8, 9), torch.rand(2, 3, 3) > 0.3
+    out = torch.vmap(lambda x, e: morphology.erosion(x, element=e))(images, elements)
+    assert all(torch.equal(o, morphology.erosion(x, element=e)) for o, x, e in zip(out, images, elements, strict=True))

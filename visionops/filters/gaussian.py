@@ -52,7 +52,8 @@ def gaussian_blur(
             or method.
 
     Gradient: to the image, and to sigma where it is a tensor (0 at sigma = 0). With `kernel_size=None` the number of
-    taps follows sigma in steps, which changes values by less than 1e-4 of their range. float16 computes in float32.
+    taps follows sigma in steps, which changes values by less than 1e-4 of their range; vmap and torch.compile, which
+    hide the values of tensors, need a size. float16 computes in float32.
     Source: OpenCV getGaussianKernel, which gives the same taps for the same size and a positive sigma.
 
     >>> gaussian_blur(torch.eye(3)[None], sigma=0.5, kernel_size=3)[0, 1, 1].item().__round__(3)
@@ -143,6 +144,8 @@ def gaussian_kernel1d(
         kernel_sizes("gaussian_kernel1d", kernel_size)
     if isinstance(sigma, Tensor):
         if kernel_size is None:
+            if torch.compiler.is_compiling() or torch._C._functorch.is_batchedtensor(sigma):
+                raise refuse("gaussian_blur", "kernel_size", "given where a compiled or mapped sigma is a tensor", None)
             largest = max(float(sigma.detach().max()), 0.0) if sigma.numel() else 0.0
             if not math.isfinite(largest):
                 raise refuse("gaussian_blur", "sigma", "finite", largest, "Or give kernel_size.")

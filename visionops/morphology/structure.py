@@ -87,7 +87,8 @@ def structure(
             raise refuse(function, "element", "somewhere above -inf", "-inf")
         return Structure((h, w), anchor, None, given, temperature)
     member = given != 0
-    if torch.compiler.is_compiling() or member.device.type != "cpu":
+    mapped = torch._C._functorch.is_batchedtensor(given)
+    if torch.compiler.is_compiling() or mapped or member.device.type != "cpu":
         # Its values are not read on the host.
         heights = torch.zeros(h, w, device=given.device).masked_fill(~member, -torch.inf)
         return Structure((h, w), anchor, None, heights, temperature)
