@@ -53,7 +53,7 @@ def is_whole(n: Any) -> bool:
 
 def per_channel(function: str, fill: Fill, channels: int) -> float | list[float]:
     """Returns the fill as a number, or as one for each channel."""
-    fill = fill.tolist() if isinstance(fill, np.ndarray | np.generic | Tensor) else fill
+    fill = fill.tolist() if hasattr(fill, "tolist") else fill
     if isinstance(fill, int | float):
         return float(fill)
     if not isinstance(fill, Sequence) or isinstance(fill, str) or len(fill) != channels:
