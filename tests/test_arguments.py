@@ -12,6 +12,9 @@ MISTAKES = {
     "side": (lambda x: resample.resize(x, 4, side="short"), "Did you mean 'shortest'"),
     "size": (lambda x: filters.box_blur(x, kernel_size=0), "kernel_size must be positive"),
     "sigma": (lambda x: filters.gaussian_blur(x, sigma=-1.0), "sigma must be at least 0"),
+    "unsharp": (lambda x: filters.unsharp_mask(x, sigma=-1.0), "unsharp_mask: sigma must be at least 0"),
+    "bands": (lambda x: filters.difference_of_gaussians(x, sigma_low=-1.0), "difference_of_gaussians: sigma must be"),
+    "elastic": (lambda x: resample.elastic_transform(x, alpha=1.0, sigma=-1.0), "elastic_transform: sigma must be"),
     "list": (lambda x: filters.gaussian_blur(x, sigma=[1.0, 2.0]), "sigma must be a number, or an array or tensor"),
     "text": (lambda x: enhance.adjust_gamma(x, "a"), "gamma must be a number"),
 }
@@ -40,3 +43,16 @@ def test_mapped_elements():
     images, elements = torch.rand(2, 3, 8, 9), torch.rand(2, 3, 3) > 0.3
     out = torch.vmap(lambda x, e: morphology.erosion(x, element=e))(images, elements)
     assert all(torch.equal(o, morphology.erosion(x, element=e)) for o, x, e in zip(out, images, elements, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("make", "match"),
+    [
+        (lambda: resample.Resize((3, 4), size=(5, 5)), "Resize: argument 'size' is given twice"),
+        (lambda: filters.GaussianBlur(sigma=1.0, size=3), "GaussianBlur: argument 'size' is unknown"),
+        (lambda: filters.GaussianBlur(), "GaussianBlur: argument 'sigma' is missing"),
+    ],
+)
+def test_modules_refuse_arguments_when_made(make, match):
+    with pytest.raises(TypeError, match=match):
+        make()

@@ -27,6 +27,17 @@ def check_image(function: str, image: Tensor, *, channels: int | None = None, fl
         raise refuse(function, "image", rule, image.dtype, "Convert it, in [0, 1].")
 
 
+def check_guide(function: str, image: Tensor, guide: Tensor) -> Tensor:
+    """Returns the guide, which must be floating or uint8, of the image's batch and size."""
+    want = (*image.shape[:-3], "g", *image.shape[-2:])
+    if not isinstance(guide, Tensor) or not (guide.is_floating_point() or guide.dtype == torch.uint8):
+        kind = guide.dtype if isinstance(guide, Tensor) else type(guide).__name__
+        raise refuse(function, "guide", "a floating or uint8 tensor", kind)
+    if guide.ndim != image.ndim or (*guide.shape[:-3], "g", *guide.shape[-2:]) != want or not guide.shape[-3]:
+        raise refuse(function, "guide", f"of shape {want}".replace("'", ""), tuple(guide.shape))
+    return guide
+
+
 def check_choice(function: str, argument: str, value: Any, known: Iterable[Any]) -> None:
     """Raises unless the value is one of the known; the error says which it is most like."""
     names = tuple(known)
@@ -38,11 +49,15 @@ def check_border(function: str, border: str) -> None:
     check_choice(function, "border", border, BORDERS)
 
 
+def is_whole(n: Any) -> bool:
+    return isinstance(n, int | np.integer | torch.SymInt) and not isinstance(n, bool)
+
+
 def kernel_sizes(function: str, kernel_size: int | Sequence[int], *, odd: bool = True) -> tuple[int, int]:
     """Returns (height, width) of a window given as one number or two."""
     sizes = tuple(kernel_size) if isinstance(kernel_size, list | tuple) else (kernel_size, kernel_size)
     rule = "odd and positive" if odd else "positive"
-    good = len(sizes) == 2 and all(isinstance(s, int | np.integer) and not isinstance(s, bool) for s in sizes)
+    good = len(sizes) == 2 and all(map(is_whole, sizes))
     if not good or min(sizes) < 1 or (odd and any(s % 2 == 0 for s in sizes)):
         raise refuse(function, "kernel_size", f"{rule}, one number or (height, width)", kernel_size)
     return int(sizes[0]), int(sizes[1])
@@ -54,12 +69,12 @@ def check_positive(function: str, argument: str, value: Any) -> None:
         return
     low = float(np.min(value)) if isinstance(value, np.ndarray) else float(value)
     if not low > 0:
-        raise refuse(function, argument, "more than 0", low)
+        raise refuse(function, argument, "above 0", low)
 
 
 def check_count(function: str, argument: str, value: Any, *, least: int = 1) -> None:
     """Raises unless the value is an integer of at least so much."""
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
+    if not is_whole(value) or value < least:
         raise refuse(function, argument, f"an integer of at least {least}", value)
 
 

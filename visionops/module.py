@@ -23,7 +23,10 @@ class OperatorModule(nn.Module):
         if len(values) > len(positional):
             listed = ", ".join(known)
             raise TypeError(f"{name}: {len(values)} arguments without a name are too many. It takes {listed}.")
-        options = {**dict(zip(positional, values, strict=False)), **options}
+        given = dict(zip(positional, values, strict=False))
+        for key in given.keys() & options.keys():
+            raise TypeError(f"{name}: argument {key!r} is given twice, by place and by name.")
+        options = {**given, **options}
         for key in options:
             if key not in known:
                 raise TypeError(f"{name}: argument {key!r} is unknown. It takes {', '.join(known)}.")

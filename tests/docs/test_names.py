@@ -31,6 +31,13 @@ def rows():
     return found
 
 
+def test_count_in_the_readme():
+    readme = (PAGE.parents[2] / "README.md").read_text(encoding="utf-8")
+    families = [importlib.import_module(f"visionops.{name}") for name in FAMILIES[:5]]
+    count = sum(inspect.isfunction(getattr(module, name)) for module in families for name in module.__all__)
+    assert f"\n{count} functions on tensors" in readme
+
+
 def operators():
     """Yields "family.name" of every public function of images and every step."""
     for family in FAMILIES:

@@ -38,7 +38,7 @@ class TestNormalize:
 
     def test_refuses(self):
         for std in (0.0, np.float32(0), np.array([1.0, 0.0, 1.0]), (1.0, 0.0, 1.0), float("nan")):
-            with pytest.raises(ValueError, match="normalize: std must be more than 0, got"):
+            with pytest.raises(ValueError, match="normalize: std must be above 0, got"):
                 enhance.normalize(torch.zeros(3, 2, 2), 0.5, std)
         with pytest.raises(ValueError, match="normalize: mean must be for all, for each channel"):
             enhance.normalize(torch.zeros(3, 2, 2), (0.1, 0.2), 1.0)

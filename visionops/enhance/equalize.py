@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
-from visionops.arguments import check_image, flatten, unflatten
+from visionops.arguments import check_image, flatten, is_whole, unflatten
 from visionops.errors import refuse
 from visionops.kernels.pixel.units import from_unit, to_unit
 from visionops.kernels.stats import equalize_levels, level_counts, look_up
@@ -84,7 +84,7 @@ def clahe(
 
 def _tiles(grid: int | Sequence[int]) -> tuple[int, int]:
     tiles = tuple(grid) if isinstance(grid, list | tuple) else (grid, grid)
-    if len(tiles) != 2 or any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in tiles):
+    if len(tiles) != 2 or any(not is_whole(n) or n < 1 for n in tiles):
         raise refuse("clahe", "grid", "positive, one number or (rows, columns)", grid)
     return tiles
 

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
-from visionops.arguments import check_choice, check_image, flatten
+from visionops.arguments import check_choice, check_count, check_image, flatten
 from visionops.errors import refuse
 from visionops.kernels.histogram import bin_sums, joint_sums
 from visionops.kernels.stats import level_counts
@@ -107,8 +107,7 @@ def histogram2d(
 def _check(
     function: str, image: Tensor, bins: int, range: tuple[float, float] | None, soft: str | None
 ) -> tuple[float, float]:
-    if isinstance(bins, bool) or not isinstance(bins, int) or bins < 1:
-        raise refuse(function, "bins", "a positive integer", bins)
+    check_count(function, "bins", bins)
     if soft is not None:
         check_choice(function, "soft", soft, ("linear", "cubic"))
     if range is None:

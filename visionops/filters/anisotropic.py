@@ -36,10 +36,10 @@ def anisotropic_diffusion(
     Args:
         image: floating, or uint8 (rounded once, at the end).
         kappa: difference of neighbours at which the flow stops growing (over sqrt 2: "exponential"), in [0, 1] also
-            for uint8; more than 0; a number, or one for each sample, (*batch).
+            for uint8; above 0; a number, or one for each sample, (*batch).
         iterations: explicit steps of time. There is no limit to converge to but a flat image: it is the amount of
             smoothing, where differences are small about that of a Gaussian of sigma = sqrt(2 iterations step).
-        step: time of each, more than 0 and at most 1/4, up to which every value stays within those of its neighbours.
+        step: time of each, above 0 and at most 1/4, up to which every value stays within those of its neighbours.
         conductance: "exponential" prefers edges of high contrast, "rational" wide regions over small ones.
 
     Nothing flows across the border.
@@ -60,7 +60,7 @@ def anisotropic_diffusion(
     check_count("anisotropic_diffusion", "iterations", iterations)
     check_choice("anisotropic_diffusion", "conductance", conductance, ("exponential", "rational"))
     if not 0 < step <= STABLE:
-        raise refuse("anisotropic_diffusion", "step", "more than 0 and at most 1/4", step)
+        raise refuse("anisotropic_diffusion", "step", "above 0 and at most 1/4", step)
     u = to_unit(image)
     kappa = column("anisotropic_diffusion", "kappa", kappa, u)
 

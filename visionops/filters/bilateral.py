@@ -13,11 +13,18 @@ import numpy as np
 from jaxtyping import Shaped
 from torch import Tensor
 
-from visionops.arguments import check_border, check_image, check_positive, flatten, kernel_sizes, per_sample, unflatten
+from visionops.arguments import (
+    check_border,
+    check_guide,
+    check_image,
+    check_positive,
+    flatten,
+    kernel_sizes,
+    per_sample,
+    unflatten,
+)
 from visionops.kernels.bilateral import bilateral
 from visionops.module import as_module
-
-from .guided import check_guide
 
 # What a tensor's sigma counts as at least; its square is still far from the end of float32's range.
 SIGMA_FLOOR = 1e-6
@@ -37,8 +44,8 @@ def bilateral_blur(
         image: floating, or uint8 (rounded); its channels are weighed together, by the sum of their differences.
         kernel_size: odd diameter of the window, which is a disk, or (height, width) of an ellipse.
         sigma_color: difference, added up over the channels, at which a weight has fallen to 0.61; in the image's units,
-            those of [0, 1] also for uint8; more than 0; a number, or one for each sample, (*batch).
-        sigma_space: pixels at which a weight has fallen to 0.61; more than 0; likewise.
+            those of [0, 1] also for uint8; above 0; a number, or one for each sample, (*batch).
+        sigma_space: pixels at which a weight has fallen to 0.61; above 0; likewise.
         border: as `gaussian_blur`. "constant" is 0 outside, and counts.
 
     Raises:

@@ -11,7 +11,7 @@ from torch import Tensor
 from visionops.arguments import check_image
 from visionops.module import as_module
 
-from .gaussian import gaussian_blur
+from .gaussian import blurred
 
 # The ratio that comes closest to a Laplacian of a Gaussian: Marr and Hildreth, 1980.
 RATIO = 1.6
@@ -43,7 +43,7 @@ def difference_of_gaussians(
     """
     check_image("difference_of_gaussians", image, floating=True)
     high = RATIO * sigma_low if sigma_high is None else sigma_high
-    fine, coarse = (gaussian_blur(image, sigma=s, border=border) for s in (sigma_low, high))
+    fine, coarse = (blurred("difference_of_gaussians", image, s, border=border) for s in (sigma_low, high))
     return fine - coarse
 
 

@@ -59,26 +59,35 @@ def gaussian_blur(
     >>> gaussian_blur(torch.eye(3)[None], sigma=0.5, kernel_size=3)[0, 1, 1].item().__round__(3)
     0.642
     """
+    check_choice("gaussian_blur", "method", method, ("exact", "fast"))
+    if method == "exact":
+        return blurred("gaussian_blur", image, sigma, kernel_size, border)
+    if kernel_size is not None:
+        raise refuse("gaussian_blur", "kernel_size", 'None where method is "fast"', kernel_size)
     check_image("gaussian_blur", image)
     check_border("gaussian_blur", border)
-    check_choice("gaussian_blur", "method", method, ("exact", "fast"))
-    flat = flatten(image)
-    if method == "fast":
-        if kernel_size is not None:
-            raise refuse("gaussian_blur", "kernel_size", 'None where method is "fast"', kernel_size)
-        sigma = _row("gaussian_blur", sigma, image)
-        if (values := _on_host(sigma)) is not None:
-            return unflatten(_fast(flat, values, border), image.shape[:-3])
-    taps_x, taps_y = taps_of("gaussian_blur", sigma, kernel_size, image)
-    return unflatten(filter_separable(flat, taps_x, taps_y, border=border), image.shape[:-3])
+    values = _on_host(_row("gaussian_blur", sigma, image))
+    if values is None:
+        return blurred("gaussian_blur", image, sigma, None, border)
+    return unflatten(_fast(flatten(image), values, border), image.shape[:-3])
+
+
+def blurred(
+    function: str, image: Tensor, sigma: Any, kernel_size: int | Sequence[int] | None = None, border: str = "reflect"
+) -> Tensor:
+    """Returns the image convolved with a Gaussian's taps; the errors name the function."""
+    check_image(function, image)
+    check_border(function, border)
+    taps_x, taps_y = taps_of(function, sigma, kernel_size, image)
+    return unflatten(filter_separable(flatten(image), taps_x, taps_y, border=border), image.shape[:-3])
 
 
 def taps_of(function: str, sigma: Any, kernel_size: int | Sequence[int] | None, image: Tensor) -> tuple[Any, Any]:
     """Returns taps along x and along y, a row for each sigma."""
     down, across = (None, None) if kernel_size is None else kernel_sizes(function, kernel_size)
     sigma = _row(function, sigma, image)
-    taps_y = gaussian_kernel1d(sigma, down)
-    return taps_y if down == across else gaussian_kernel1d(sigma, across), taps_y
+    taps_y = _rows(function, sigma, down)
+    return taps_y if down == across else _rows(function, sigma, across), taps_y
 
 
 def _row(function: str, sigma: Any, image: Tensor) -> Any:
@@ -95,7 +104,7 @@ def _row(function: str, sigma: Any, image: Tensor) -> Any:
 
 
 def _exact(flat: Tensor, sigma: Any, border: str) -> Tensor:
-    taps = gaussian_kernel1d(sigma)
+    taps = _rows("gaussian_blur", sigma, None)
     return filter_separable(flat, taps, taps, border=border)
 
 
@@ -117,8 +126,9 @@ def _fast(flat: Tensor, sigmas: list[float], border: str) -> Tensor:
     if not fast:
         return _exact(flat, np.array(sigmas), border)
     order = torch.tensor(fast + slow).argsort().to(flat.device)
-    parts = blur_recursive(flat[fast], [sigmas[i] for i in fast], border=border), _exact(
-        flat[slow], np.array([sigmas[i] for i in slow]), border
+    parts = (
+        blur_recursive(flat[fast], [sigmas[i] for i in fast], border=border),
+        _exact(flat[slow], np.array([sigmas[i] for i in slow]), border),
     )
     return torch.cat(parts)[order]
 
@@ -142,13 +152,18 @@ def gaussian_kernel1d(
     """
     if kernel_size is not None:
         kernel_sizes("gaussian_kernel1d", kernel_size)
+    return _rows("gaussian_kernel1d", sigma, kernel_size)
+
+
+def _rows(function: str, sigma: Any, kernel_size: int | None) -> Any:
+    """Returns taps of a size that was checked, one row for each sigma."""
     if isinstance(sigma, Tensor):
         if kernel_size is None:
             if torch.compiler.is_compiling() or torch._C._functorch.is_batchedtensor(sigma):
-                raise refuse("gaussian_blur", "kernel_size", "given where a compiled or mapped sigma is a tensor", None)
+                raise refuse(function, "kernel_size", "given where a compiled or mapped sigma is a tensor", None)
             largest = max(float(sigma.detach().max()), 0.0) if sigma.numel() else 0.0
             if not math.isfinite(largest):
-                raise refuse("gaussian_blur", "sigma", "finite", largest, "Or give kernel_size.")
+                raise refuse(function, "sigma", "finite", largest, "Or give kernel_size.")
             return truncated_taps(sigma, _radius(largest))
         weight = _weights(sigma, kernel_size // 2)[1]
         return weight / weight.sum(1, keepdim=True)
@@ -158,7 +173,7 @@ def gaussian_kernel1d(
         rows = [float(sigma)]
     low, high = min(rows, default=0.0), max(rows, default=0.0)
     if not (low >= 0 and high < math.inf):
-        raise refuse("gaussian_blur", "sigma", "at least 0 and finite", low if not low >= 0 else high)
+        raise refuse(function, "sigma", "at least 0 and finite", low if not low >= 0 else high)
     radius = _radius(high) if kernel_size is None else kernel_size // 2
     return np.array(
         [_taps(s, radius, min(radius, _radius(s)) if kernel_size is None else radius) for s in rows]
@@ -180,7 +195,8 @@ def gaussian_kernel2d(
     [0.0838, 0.6193, 0.0838]
     """
     down, across = (None, None) if kernel_size is None else kernel_sizes("gaussian_kernel2d", kernel_size)
-    return gaussian_kernel1d(sigma, down)[:, :, None] * gaussian_kernel1d(sigma, across)[:, None]
+    rows = _rows("gaussian_kernel2d", sigma, down)[:, :, None]
+    return rows * _rows("gaussian_kernel2d", sigma, across)[:, None]
 
 
 def truncated_taps(sigma: Tensor, radius: int) -> Float[Tensor, "b k"]:

@@ -18,6 +18,7 @@ from torch import Tensor
 from visionops.arguments import (
     check_border,
     check_count,
+    check_guide,
     check_image,
     check_positive,
     flatten,
@@ -25,7 +26,6 @@ from visionops.arguments import (
     per_sample,
     unflatten,
 )
-from visionops.errors import refuse
 from visionops.kernels import resample
 from visionops.kernels.box import filter_box
 from visionops.kernels.fit import fit
@@ -88,17 +88,6 @@ def guided_blur(
     for i, slope in enumerate(slopes):
         out = torch.addcmul(out, slope, given[:, i, None])
     return unflatten(from_unit(out, image.dtype), image.shape[:-3])
-
-
-def check_guide(function: str, image: Tensor, guide: Tensor) -> Tensor:
-    """Returns the guide, which must be floating or uint8, of the image's batch and size."""
-    want = (*image.shape[:-3], "g", *image.shape[-2:])
-    if not isinstance(guide, Tensor) or not (guide.is_floating_point() or guide.dtype == torch.uint8):
-        kind = guide.dtype if isinstance(guide, Tensor) else type(guide).__name__
-        raise refuse(function, "guide", "a floating or uint8 tensor", kind)
-    if guide.ndim != image.ndim or (*guide.shape[:-3], "g", *guide.shape[-2:]) != want or not guide.shape[-3]:
-        raise refuse(function, "guide", f"of shape {want}".replace("'", ""), tuple(guide.shape))
-    return guide
 
 
 def _shrunk(length: int, times: int) -> int:

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
-from visionops.arguments import check_border, check_image, check_positive, flatten, per_sample, unflatten
+from visionops.arguments import check_border, check_image, check_positive, flatten, is_whole, per_sample, unflatten
 from visionops.errors import refuse
 from visionops.kernels.non_local import non_local
 from visionops.module import as_module
@@ -38,7 +38,7 @@ def non_local_means(
     Args:
         image: floating, or uint8 (rounded); its channels are weighed together.
         h: root of the mean squared difference of patches at which a weight has fallen to 1/e: 0.4 to 1.2 times the
-            noise's standard deviation; in [0, 1] also for uint8; more than 0; a number, or one for each sample,
+            noise's standard deviation; in [0, 1] also for uint8; above 0; a number, or one for each sample,
             (*batch).
         sigma: standard deviation of the noise, which patches are expected to differ by; likewise; at least 0.
         patch_size: odd side of what is compared. The cost does not depend on it.
@@ -66,7 +66,7 @@ def non_local_means(
     if not isinstance(sigma, Tensor) and not (sigma.min() if isinstance(sigma, np.ndarray) else sigma) >= 0:
         raise refuse("non_local_means", "sigma", "at least 0", sigma)
     for name, size in (("patch_size", patch_size), ("search_size", search_size)):
-        if not isinstance(size, int | np.integer) or isinstance(size, bool) or size < 1 or size % 2 == 0:
+        if not is_whole(size) or size < 1 or size % 2 == 0:
             raise refuse("non_local_means", name, "odd and positive", size)
     strength, noise = (_number(name, value, image) for name, value in (("h", h), ("sigma", sigma)))
     rate, floor = -1 / strength.clamp(min=H_FLOOR).square(), 2 * noise.square()

@@ -31,7 +31,7 @@ def total_variation_denoise(
 
     Args:
         image: floating, or uint8 (rounded once, at the end).
-        weight: of the variation, in [0, 1] also for uint8: about the contrast that small details lose; more than 0;
+        weight: of the variation, in [0, 1] also for uint8: about the contrast that small details lose; above 0;
             a number, or one for each sample, (*batch).
         iterations: always this many, so that the result is differentiable and does not depend on the batch.
 

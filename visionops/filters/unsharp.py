@@ -51,9 +51,7 @@ def unsharp_mask(
     taps_x, taps_y = taps_of("unsharp_mask", sigma, kernel_size, image)
     amount = per_sample("unsharp_mask", "amount", amount, image)
     sharpen = 1 + amount if isinstance(amount, Tensor) else np.array([1 + amount])
-    return unflatten(
-        filter_separable(flatten(image), taps_x, taps_y, border=border, sharpen=sharpen), image.shape[:-3]
-    )
+    return unflatten(filter_separable(flatten(image), taps_x, taps_y, border=border, sharpen=sharpen), image.shape[:-3])
 
 
 UnsharpMask = as_module(unsharp_mask)

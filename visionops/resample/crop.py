@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from jaxtyping import Shaped
 from torch import Tensor
 
+from visionops.arguments import is_whole
 from visionops.errors import refuse
 from visionops.module import as_module
 
 from .pad import surround
-from .warping import Fill, check_pixels, check_size, is_whole
+from .warping import Fill, check_pixels, check_size
 
 
 def crop(

@@ -14,7 +14,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from visionops.arguments import per_sample
-from visionops.filters import gaussian_blur
+from visionops.filters.gaussian import blurred
 from visionops.module import as_module
 
 from .warping import Fill, check_warp, of_batch, sample
@@ -64,7 +64,7 @@ def elastic_transform(
     field = of_batch("elastic_transform", "noise", noise, image, (2, h, w)).to(kind)
     if isinstance(spread, Tensor) and spread.numel() > 1:
         field = field.expand(spread.numel(), -1, -1, -1)
-    field = gaussian_blur(field, sigma=spread.to(kind) if isinstance(spread, Tensor) else spread)
+    field = blurred("elastic_transform", field, spread.to(kind) if isinstance(spread, Tensor) else spread)
     if isinstance(scale, Tensor):
         scale = scale.to(kind)[:, None, None, None]
     x = torch.arange(w, device=image.device, dtype=kind)

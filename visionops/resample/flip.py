@@ -6,10 +6,11 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
+from visionops.arguments import is_whole
 from visionops.errors import refuse
 from visionops.module import as_module
 
-from .warping import check_pixels, is_whole
+from .warping import check_pixels
 
 
 def hflip(image: Shaped[Tensor, "*batch c h w"]) -> Shaped[Tensor, "*batch c h w"]:

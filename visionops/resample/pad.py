@@ -9,12 +9,12 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
-from visionops.arguments import check_border, flatten, unflatten
+from visionops.arguments import check_border, flatten, is_whole, unflatten
 from visionops.errors import refuse
 from visionops.kernels import resample
 from visionops.module import as_module
 
-from .warping import Fill, check_pixels, is_whole, per_channel
+from .warping import Fill, check_pixels, per_channel
 
 
 def pad(

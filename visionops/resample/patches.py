@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
-from visionops.arguments import flatten
+from visionops.arguments import flatten, is_whole
 from visionops.errors import refuse
 
 from .pad import pad, sides_of
-from .warping import check_pixels, check_size, is_whole
+from .warping import check_pixels, check_size
 
 
 def extract_patches(

@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from jaxtyping import Shaped
 from torch import Tensor
 
-from visionops.arguments import check_image, flatten, unflatten
+from visionops.arguments import check_count, check_image, flatten, unflatten
 from visionops.errors import refuse
 from visionops.kernels import resample
 from visionops.module import as_module
 
-from .warping import check_pixels, check_size, is_whole
+from .warping import check_pixels, check_size
 
 
 def pyramid_down(image: Shaped[Tensor, "*batch c h w"]) -> Shaped[Tensor, "*batch c oh ow"]:
@@ -87,7 +87,7 @@ def gaussian_pyramid(image: Shaped[Tensor, "*batch c h w"], *, levels: int) -> l
     [(1, 9, 8), (1, 5, 4), (1, 3, 2)]
     """
     check_pixels("gaussian_pyramid", image)
-    _check_levels("gaussian_pyramid", levels)
+    check_count("gaussian_pyramid", "levels", levels)
     pyramid = [image]
     for _ in range(levels - 1):
         pyramid.append(pyramid_down(pyramid[-1]))
@@ -112,7 +112,7 @@ def laplacian_pyramid(image: Shaped[Tensor, "*batch c h w"], *, levels: int) -> 
     """
     check_image("laplacian_pyramid", image, floating=True)
     check_pixels("laplacian_pyramid", image)
-    _check_levels("laplacian_pyramid", levels)
+    check_count("laplacian_pyramid", "levels", levels)
     images = gaussian_pyramid(image, levels=levels)
     details = [a - _up(b, a) for a, b in itertools.pairwise(images)]
     return [*details, images[-1]]
@@ -147,11 +147,6 @@ def collapse_pyramid(pyramid: Sequence[Shaped[Tensor, "*batch c _h _w"]]) -> Sha
 
 def _up(small: Tensor, like: Tensor) -> Tensor:
     return pyramid_up(small, size=(like.shape[-2], like.shape[-1]))
-
-
-def _check_levels(function: str, levels: int) -> None:
-    if not is_whole(levels) or levels < 1:
-        raise refuse(function, "levels", "a whole number, at least 1", levels)
 
 
 PyramidDown = as_module(pyramid_down)

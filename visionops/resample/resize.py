@@ -8,16 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
 import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
-from visionops.arguments import check_choice, flatten, unflatten
+from visionops.arguments import check_choice, flatten, is_whole, unflatten
 from visionops.errors import refuse
 from visionops.kernels import resample
 from visionops.module import as_module
 
-from .warping import check_pixels, check_size, is_whole
+from .warping import check_pixels, check_size
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "area"]
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos", "area")
@@ -83,7 +84,7 @@ def rescale(
     """
     _check("rescale", image, interpolation)
     pair = tuple(factor) if isinstance(factor, Sequence) else (factor, factor)
-    if len(pair) != 2 or not all(isinstance(f, int | float) and 0 < f < float("inf") for f in pair):
+    if len(pair) != 2 or not all(isinstance(f, int | float | np.number) and 0 < f < float("inf") for f in pair):
         raise refuse("rescale", "factor", "above 0, one number or (vertical, horizontal)", factor)
     size = tuple(_rounded(n * f) for n, f in zip(image.shape[-2:], pair, strict=True))
     return _resize(image, size, interpolation, antialias)

@@ -15,12 +15,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from visionops.arguments import check_image
+from visionops.arguments import check_count, check_image
 from visionops.errors import refuse
 from visionops.filters import gaussian_blur
 
 from .resize import resize
-from .warping import check_pixels, is_whole
+from .warping import check_pixels
 
 
 class ScaleSpace(NamedTuple):
@@ -70,8 +70,7 @@ def scale_space(
     check_image("scale_space", image, floating=True)
     check_pixels("scale_space", image)
     for name, value in (("levels", levels), ("octaves", 1 if octaves is None else octaves), ("min_size", min_size)):
-        if not is_whole(value) or value < 1:
-            raise refuse("scale_space", name, "a whole number, at least 1", value)
+        check_count("scale_space", name, value)
     if not sigma > 0:
         raise refuse("scale_space", "sigma", "above 0", sigma)
     step = 1.0

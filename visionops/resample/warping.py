@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from visionops.arguments import check_border, check_choice, flatten, per_sample, unflatten
+from visionops.arguments import check_border, check_choice, flatten, is_whole, per_sample, unflatten
 from visionops.errors import refuse
 from visionops.kernels import warp
 
@@ -45,10 +45,6 @@ def check_size(function: str, size: Any, extents: int = 2) -> tuple[int, ...]:
     if not good:
         raise refuse(function, "size", f"positive whole numbers {names}", size)
     return tuple(int(n) for n in size)
-
-
-def is_whole(n: Any) -> bool:
-    return isinstance(n, int | np.integer | torch.SymInt) and not isinstance(n, bool)
 
 
 def per_channel(function: str, fill: Fill, channels: int) -> float | list[float]:
