@@ -6,6 +6,7 @@ Pages ask for them by lines of their own:
     <!-- reference visionops.filters -->           every public function and class, for mkdocstrings
     <!-- benchmark operators -->                   the tables of benchmarks/results/operators.json, where it exists
     <!-- strip filters.canny color.sepia -->       pictures that lead to their pages
+    <!-- diagram camera -->                        a drawing of `diagrams.py`
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import torch
+from diagrams import diagram
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
@@ -32,7 +34,7 @@ from visionops.module import OperatorModule
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "build" / "docs" / "visionops"
 RESULTS = ROOT / "benchmarks" / "results"
-MARK = re.compile(r"^<!-- (gallery|reference|benchmark|strip) (.+) -->$", re.MULTILINE)
+MARK = re.compile(r"^<!-- (gallery|reference|benchmark|strip|diagram) (.+) -->$", re.MULTILINE)
 FETCHED = re.compile(r"""(<link(?![^>]*rel="?canonical)[^>]*href|src|url)["'=(\s]{1,3}(https?:)?//[^"')\s]+""")
 
 _made: dict[tuple[str, str], tuple[tuple[int, int], str, str]] = {}  # size, after and before
@@ -67,7 +69,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    makers = {"gallery": gallery, "reference": reference, "benchmark": benchmark, "strip": strip}
+    makers = {"gallery": gallery, "reference": reference, "benchmark": benchmark, "strip": strip, "diagram": diagram}
     return MARK.sub(lambda found: makers[found[1]](found[2]), markdown)
 
 

@@ -1,4 +1,5 @@
-"""`primitive`: a kernel and its adjoint as one function for autograd, functorch and the compiler.
+"""`primitive`: a kernel and its adjoint as one function for autograd, functorch and the compiler; `opaque`: one whose
+results are constants.
 
 Two custom ops, forward and adjoint, each inside an `autograd.Function`: with `register_autograd` instead,
 `torch.func.grad` raises, forward mode is silently zero and second derivatives fail (torch 2.13). vmap goes into the
@@ -148,6 +149,37 @@ def primitive(
     def call(*args: Any) -> Tensor:
         given = args[:count] + (None,) * (SLOTS - count)
         return Forward.apply(*given, args[count:])
+
+    return call
+
+
+def opaque(name: str, schema: str, run: Callable[..., Any], like: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns `run`, whose results count as constants, as one custom op for functorch and the compiler.
+
+    Args:
+        name: of the op.
+        schema: "(Tensor a, Tensor b, int n) -> (Tensor, Tensor)"; tensors first, each with b rows.
+        run: computes it, on tensors with at least one element.
+        like: of the same arguments, empty tensors as `run` returns, where there is nothing to compute or not yet.
+    """
+    count = schema.partition("->")[0].count("Tensor")
+    declared = torch.library.custom_op(f"visionops::{name}", run, mutates_args=(), schema=schema)
+    declared.register_fake(like)
+
+    @declared.register_vmap
+    def _(info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[Any, Any]:
+        n = info.batch_size
+        out = op(*fold(args[:count], in_dims[:count], n), *args[count:])
+        return (unfold(out, n), 0) if isinstance(out, Tensor) else (tuple(unfold(o, n) for o in out), (0,) * len(out))
+
+    op = getattr(torch.ops.visionops, name).default
+
+    def call(*args: Any) -> Any:
+        args = (*(t.detach() for t in args[:count]), *args[count:])
+        if args[0].numel() == 0:
+            return like(*args)
+        transformed = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+        return (op if transformed else run)(*args)
 
     return call
 

@@ -11,6 +11,7 @@ NB_MODULE(_native, m) {
   bind_canny(m);
   bind_color(m);
   bind_dense(m);
+  bind_eigen(m);
   bind_filter(m);
   bind_fit(m);
   bind_histogram(m);

@@ -19,7 +19,7 @@ from visionops.pipeline.steps import Step
 from .cases import OPERATORS
 from .images import TOLERANCE, close, noise_image, smooth_image
 from .operators import CHECKS as OPERATOR_CHECKS
-from .operators import Operator, check_module, saved_bytes
+from .operators import Geometry, Operator, check_module, saved_bytes
 from .steps import CHECKS as STEP_CHECKS
 from .steps import STEPS, StepCase
 
@@ -31,6 +31,7 @@ __all__ = [
     "STEPS",
     "STEP_CHECKS",
     "TOLERANCE",
+    "Geometry",
     "Operator",
     "StepCase",
     "case_of_module",
@@ -68,6 +69,7 @@ ELSEWHERE = {
     "visionops.plot.draw": "tests/test_plot.py",
     "visionops.plot.grid": "tests/test_plot.py",
     **{f"visionops.morphology.{name}": "tests/morphology/test_elements.py" for name in ("box", "cross", "ellipse")},
+    "visionops.geometry.Normalized": "tests/geometry/test_linalg.py",
     "visionops.kernels.Instruction": "tests/kernels",
     "visionops.kernels.Op": "tests/kernels",
     "visionops.resample.ScaleSpace": "tests/resample/test_pyramids.py",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -20,15 +20,19 @@ from .images import PIXELS, close, listed, noise_image
 DOUBLES = (torch.float64, torch.float32)
 
 
+Inputs = tuple[Tensor, ...]
+
+
 @dataclass(frozen=True)
 class Operator:
-    """A case of a function of one batched tensor.
+    """A case of a function of batched tensors.
 
     Attributes:
         function: takes what `example` makes, and the options.
         options: its keyword arguments. The function's Module is tested with the same.
-        example: makes the input of a batch of n, in a dtype. That of an image is the default, which is also tested
-            without and with two batch dimensions, on one pixel, and with gradients at flat, black and white images.
+        example: makes the input, or inputs, of a batch of n, in a dtype. That of an image is the default, which is also
+            tested without and with two batch dimensions, on one pixel, and with gradients at flat, black and white
+            images.
         dtypes: that the function takes.
         saves: how many tensors as large as the input its kernels keep for the backward pass; None: it has no kernel.
         out: a dtype that all results have, whatever the input's; None: the input's.
@@ -37,15 +41,19 @@ class Operator:
 
     function: Callable[..., Any]
     options: Mapping[str, Any] = field(default_factory=dict)
-    example: Callable[[int, torch.dtype], Tensor] = noise_image
+    example: Callable[[int, torch.dtype], Tensor | Inputs] = noise_image
     dtypes: tuple[torch.dtype, ...] = PIXELS
     saves: int | None = None
     out: torch.dtype | None = None
     skip: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def call(self) -> Callable[[Tensor], Any]:
+    def call(self) -> Callable[..., Any]:
         return partial(self.function, **self.options)
+
+    def inputs(self, n: int, dtype: torch.dtype) -> Inputs:
+        made = self.example(n, dtype)
+        return made if isinstance(made, tuple) else (made,)
 
     @property
     def is_of_images(self) -> bool:
@@ -56,17 +64,33 @@ class Operator:
         return "gradients" not in self.skip
 
 
+@dataclass(frozen=True)
+class Geometry(Operator):
+    """A case of a function of points, matrices and the like, which takes any batch dimensions.
+
+    Attributes:
+        singular: inputs, by name, where value and gradient must be finite: the answer is not unique, or has a kink.
+        regular: inputs, by name, that look singular and are not: the gradient must be that of finite differences.
+        solves: whether a sample with NaN must give no NaN gradient, as solvers promise. Of all functions it must leave
+            the other samples alone.
+    """
+
+    dtypes: tuple[torch.dtype, ...] = DOUBLES
+    singular: Mapping[str, Callable[[], Inputs]] = field(default_factory=dict)
+    regular: Mapping[str, Callable[[], Inputs]] = field(default_factory=dict)
+    solves: bool = False
+
+
 def check_dtypes(case: Operator) -> None:
     """The result has the input's dtype, and agrees with float64 up to it."""
     for dtype in case.dtypes:
-        x = case.example(2, dtype)
-        out = case.call(x)
+        x = case.inputs(2, dtype)
+        out = listed(case.call(*x))
         kind = case.out or dtype
-        assert all(o.dtype == kind for o in listed(out)), f"{dtype} became {listed(out)[0].dtype}, not {kind}"
+        assert all(o.dtype in (kind, torch.bool) for o in out), f"{dtype} became {out[0].dtype}, not {kind}"
         if "values" in case.skip:
             continue
-        exact = x.double() / 255 if dtype == torch.uint8 else x.double()
-        expected = listed(case.call(exact))
+        expected = listed(case.call(*(t.double() / 255 if dtype == torch.uint8 else t.double() for t in x)))
         rounded = [(e * 255).clamp(0, 255) if kind == torch.uint8 else e for e in expected]
         close(out, rounded, dtype, scale=_size(expected))
 
@@ -76,34 +100,35 @@ def _size(values: list[Tensor]) -> float:
 
 
 def check_leaves_input(case: Operator) -> None:
-    x = case.example(2, torch.float32)
-    before = x.clone()
-    case.call(x)
-    assert torch.equal(x, before), "the input was modified"
+    x = case.inputs(2, torch.float32)
+    before = [t.clone() for t in x]
+    case.call(*x)
+    assert all(map(torch.equal, x, before)), "an input was modified"
 
 
 def check_batches(case: Operator) -> None:
     """A batch equals its samples one by one, and an empty batch gives an empty result."""
-    x = case.example(3, torch.float32)
-    together = listed(case.call(x))
-    alone = [listed(case.call(x[i : i + 1])) for i in range(3)]
+    x = case.inputs(3, torch.float32)
+    together = listed(case.call(*x))
+    alone = [listed(case.call(*(t[i : i + 1] for t in x))) for i in range(3)]
     for k, whole in enumerate(together):
         close(whole, torch.cat([one[k] for one in alone]), torch.float32, scale=_size([whole]))
-        empty = listed(case.call(x[:0]))[k]
+        empty = listed(case.call(*(t[:0] for t in x)))[k]
         assert empty.shape == (0, *whole.shape[1:]), f"an empty batch gave {tuple(empty.shape)}"
 
 
 def check_batch_dims(case: Operator) -> None:
-    """An image alone and images in two batch dimensions give what they give in one."""
-    if not case.is_of_images:
+    """A sample alone and samples in two batch dimensions give what they give in one."""
+    if not (case.is_of_images or isinstance(case, Geometry)):
         return
-    x = case.example(4, torch.float32)
-    together = listed(case.call(x))
+    x = case.inputs(4, torch.float32)
+    together = listed(case.call(*x))
     for k, whole in enumerate(together):
         scale = _size([whole])
-        close(listed(case.call(x[0]))[k], whole[0], torch.float32, scale=scale)
-        close(listed(case.call(x.unflatten(0, (2, 2))))[k], whole.unflatten(0, (2, 2)), torch.float32, scale=scale)
-        empty = listed(case.call(x[:0].expand(0, *x.shape[1:]).unflatten(0, (0, 2))))[k]
+        close(listed(case.call(*(t[0] for t in x)))[k], whole[0], torch.float32, scale=scale)
+        square = listed(case.call(*(t.unflatten(0, (2, 2)) for t in x)))[k]
+        close(square, whole.unflatten(0, (2, 2)), torch.float32, scale=scale)
+        empty = listed(case.call(*(t.new_empty(0, 2, *t.shape[1:]) for t in x)))[k]
         assert empty.shape == (0, 2, *whole.shape[1:]), f"an empty batch gave {tuple(empty.shape)}"
 
 
@@ -122,84 +147,130 @@ def check_edges(case: Operator) -> None:
 
 
 def check_singular(case: Operator) -> None:
-    """Gradients are finite where formulas divide by zero: at black, white, grey and flat images."""
-    if not case.is_of_images or not case.is_smooth:
+    """Gradients are finite where formulas divide by zero: at black, white, grey and flat images, or given inputs."""
+    if not case.is_smooth:
         return
-    flat = torch.tensor([0.2, 0.5, 0.7])[:, None, None].expand(1, 3, 9, 8)
-    for x in (flat, torch.zeros(1, 3, 9, 8), torch.ones(1, 3, 9, 8), torch.full((1, 3, 9, 8), 0.5)):
+    places: dict[str, Inputs] = {}
+    if case.is_of_images:
+        flat = torch.tensor([0.2, 0.5, 0.7])[:, None, None].expand(1, 3, 9, 8)
+        greys = {f"grey {v}": (torch.full((1, 3, 9, 8), v),) for v in (0.0, 0.5, 1.0)}
+        places = {"a flat colour": (flat,), **greys}
+    if isinstance(case, Geometry):
+        places = {name: make() for name, make in {**case.singular, **case.regular}.items()}
+    for place, x in places.items():
         for dtype in DOUBLES:
-            leaf = x.to(dtype, copy=True).requires_grad_()
-            out = listed(case.call(leaf))
-            assert all(o.isfinite().all() for o in out), f"not finite at {x[0, :, 0, 0].tolist()}"
-            (grad,) = torch.autograd.grad(_energy(out), leaf)
-            assert grad.isfinite().all(), f"the gradient is not finite at {x[0, :, 0, 0].tolist()}"
+            leaves = [t.to(dtype, copy=True).requires_grad_() for t in x]
+            out = listed(case.call(*leaves))
+            assert all(o.isfinite().all() for o in out), f"not finite at {place}"
+            grads = _gradients(out, leaves)
+            assert all(g.isfinite().all() for g in grads), f"the gradient is not finite at {place}"
+
+
+def check_nan(case: Operator) -> None:
+    """A sample that is not finite leaves the others alone, values and gradients; a solver's gradient stays finite."""
+    if not isinstance(case, Geometry):
+        return
+    x = case.inputs(3, torch.float64)
+    for k in range(len(x)):
+        bad = [t.clone() for t in x]
+        bad[k][1] = float("nan")
+        found, expected = (_value_and_gradients(case, values) for values in (bad, x))
+        for a, b in zip(found, expected, strict=True):
+            close(a[::2], b[::2], torch.float64, scale=_size([b[::2]]))
+        if case.solves:
+            gradients = found[-len(x) :]
+            assert all(g.isfinite().all() for g in gradients), f"NaN in input {k} came back as a gradient"
+
+
+def _value_and_gradients(case: Operator, x: Sequence[Tensor]) -> list[Tensor]:
+    leaves = [t.clone().requires_grad_(case.is_smooth) for t in x]
+    out = listed(case.call(*leaves))
+    return _detached(out) + (list(_gradients(out, leaves)) if case.is_smooth else [])
+
+
+def _gradients(out: Any, leaves: Sequence[Tensor], **options: Any) -> tuple[Tensor, ...]:
+    """Returns the gradients of the sum of fourth powers."""
+    return torch.autograd.grad(_energy(out), leaves, materialize_grads=True, **options)
 
 
 def check_strides(case: Operator) -> None:
     """A view that is not contiguous gives what its copy gives."""
-    x = case.example(4, torch.float32)[::2]
-    x = x.transpose(-1, -2).contiguous().transpose(-1, -2) if x.ndim > 2 else x
-    close(case.call(x), case.call(x.contiguous()), torch.float32, scale=_size(listed(case.call(x))))
+    x = [t[::2] for t in case.inputs(4, torch.float32)]
+    x = [t.transpose(-1, -2).contiguous().transpose(-1, -2) if t.ndim > 2 else t for t in x]
+    expected = case.call(*(t.contiguous() for t in x))
+    close(case.call(*x), expected, torch.float32, scale=_size(listed(expected)))
 
 
 def check_gradients(case: Operator) -> None:
-    x = case.example(2, torch.float64).clone().requires_grad_()
-    torch.autograd.gradcheck(case.call, (x,), fast_mode=True)
-    torch.autograd.gradcheck(case.call, (x,), fast_mode=True, check_forward_ad=True, check_backward_ad=False)
+    places = {"the example": case.inputs(2, torch.float64)}
+    if isinstance(case, Geometry):
+        places.update({name: make() for name, make in case.regular.items()})
+    for x in places.values():
+        leaves = tuple(t.double().clone().requires_grad_() for t in x)
+        torch.autograd.gradcheck(_smooth(case), leaves, fast_mode=True)
+        torch.autograd.gradcheck(_smooth(case), leaves, fast_mode=True, check_forward_ad=True, check_backward_ad=False)
+
+
+def _smooth(case: Operator) -> Callable[..., Inputs]:
+    """Returns the function without those of its results that are not numbers."""
+    return lambda *x: tuple(o for o in listed(case.call(*x)) if o.is_floating_point())
 
 
 def check_second_order(case: Operator) -> None:
     """Second derivatives are right in double precision, and those of float32's kernels are the same."""
-    x = case.example(2, torch.float64)
-    torch.autograd.gradgradcheck(case.call, (x.clone().requires_grad_(),), fast_mode=True)
+    x = case.inputs(2, torch.float64)
+    torch.autograd.gradgradcheck(_smooth(case), tuple(t.clone().requires_grad_() for t in x), fast_mode=True)
     exact = _second_order(case, x)
-    close(_second_order(case, x.float()), exact, torch.float32, scale=10 * _size([exact]))
+    close(_second_order(case, [t.float() for t in x]), exact, torch.float32, scale=10 * _size(list(exact)))
 
 
-def _second_order(case: Operator, x: Tensor) -> Tensor:
+def _second_order(case: Operator, x: Sequence[Tensor]) -> Inputs:
     """Returns the gradient of the squared gradient of a sum of fourth powers."""
-    x = x.clone().requires_grad_()
-    (first,) = torch.autograd.grad(_energy(case.call(x)), x, create_graph=True)
-    return torch.autograd.grad(first.square().sum(), x)[0]
+    leaves = [t.clone().requires_grad_() for t in x]
+    first = _gradients(case.call(*leaves), leaves, create_graph=True)
+    return torch.autograd.grad(sum(g.square().sum() for g in first), leaves, materialize_grads=True)
 
 
 def _energy(result: Any) -> Tensor:
-    return sum(o.pow(4).sum() for o in listed(result))  # type: ignore[return-value]
+    return sum(o.pow(4).sum() for o in listed(result) if o.is_floating_point())  # type: ignore[return-value]
 
 
 def check_transforms(case: Operator) -> None:
     """vmap over a new dimension, torch.func.grad and vmap of it work, in double precision and by kernels."""
     for dtype in (torch.float64, torch.float32):
-        x = case.example(2, dtype)
-        both = torch.stack([x, x * 0.9])
-        one_by_one = zip(*(listed(case.call(b)) for b in both), strict=True)
-        close(torch.vmap(case.call)(both), [torch.stack(p) for p in one_by_one], dtype, scale=1e3)
+        x = case.inputs(2, dtype)
+        others = [t.flip(0) if isinstance(case, Geometry) else t * 0.9 for t in x]
+        both = [torch.stack(pair) for pair in zip(x, others, strict=True)]
+        one_by_one = zip(*(listed(case.call(*b)) for b in (x, others)), strict=True)
+        close(torch.vmap(case.call)(*both), [torch.stack(p) for p in one_by_one], dtype, scale=1e3)
         if not case.is_smooth:
             continue
 
-        def energy(t: Tensor) -> Tensor:
-            return _energy(case.call(t))
+        def energy(*t: Tensor) -> Tensor:
+            return _energy(case.call(*t))
 
         expected = []
-        for b in both:
-            eager = b.clone().requires_grad_()
-            expected += torch.autograd.grad(energy(eager), eager)
-        scale = 10 * _size(expected)
-        close(torch.func.grad(energy)(x), expected[0], dtype, scale=scale)
-        close(torch.vmap(torch.func.grad(energy))(both), torch.stack(expected), dtype, scale=scale)
+        for b in (x, others):
+            eager = [t.clone().requires_grad_() for t in b]
+            expected.append(torch.autograd.grad(energy(*eager), eager, materialize_grads=True))
+        places = tuple(range(len(x)))
+        scale = 10 * _size([g for one in expected for g in one])
+        close(torch.func.grad(energy, places)(*x), expected[0], dtype, scale=scale)
+        stacked = [torch.stack(pair) for pair in zip(*expected, strict=True)]
+        close(torch.vmap(torch.func.grad(energy, places))(*both), stacked, dtype, scale=scale)
 
 
 def check_compiles(case: Operator) -> None:
     """torch.compile takes the whole of it, forward and backward."""
-    x = case.example(2, torch.float32).requires_grad_(case.is_smooth)
+    x = [t.requires_grad_(case.is_smooth) for t in case.inputs(2, torch.float32)]
     torch.compiler.reset()
-    out = torch.compile(case.call, fullgraph=True, backend="aot_eager")(x)
-    expected = case.call(x)
+    out = torch.compile(case.call, fullgraph=True, backend="aot_eager")(*x)
+    expected = case.call(*x)
     close(_detached(out), _detached(expected), torch.float32, scale=_size(_detached(out)))
     if not case.is_smooth:
         return
-    grads = [torch.autograd.grad(_energy(o), x)[0] for o in (out, expected)]
-    close(grads[0], grads[1], torch.float32, scale=10 * _size(grads))
+    grads = [list(_gradients(o, x)) for o in (out, expected)]
+    close(grads[0], grads[1], torch.float32, scale=10 * _size(grads[1]))
 
 
 def _detached(value: Any) -> list[Tensor]:
@@ -210,7 +281,7 @@ def check_saves(case: Operator) -> None:
     """Its kernels keep for the backward pass what the gradient needs, and no more."""
     if case.saves is None or not native.active():
         return
-    x = case.example(2, torch.float32).requires_grad_()
+    (x,) = (t.requires_grad_() for t in case.inputs(2, torch.float32))
     kept = saved_bytes(lambda: case.call(x))
     image = x.numel() * x.element_size()
     assert sum(n >= image for n in kept) == case.saves, f"kept {kept} bytes, of an input of {image}"
@@ -234,10 +305,10 @@ def saved_bytes(run: Callable[[], Any]) -> list[int]:
 
 def check_module(module: type[OperatorModule], case: Operator) -> None:
     """The Module does what the function does, pickles, and shows its arguments."""
-    x = case.example(2, torch.float32)
+    x = case.inputs(2, torch.float32)
     built = module(**case.options)
     again = pickle.loads(pickle.dumps(built))
-    close(again(x), case.call(x), torch.float32)
+    close(again(*x), case.call(*x), torch.float32)
     assert repr(again) == repr(built)
 
 
@@ -250,6 +321,7 @@ CHECKS = {
     "edges": check_edges,
     "gradients": check_gradients,
     "singular": check_singular,
+    "nan": check_nan,
     "second_order": check_second_order,
     "transforms": check_transforms,
     "compiles": check_compiles,

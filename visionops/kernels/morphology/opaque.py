@@ -6,43 +6,21 @@ None has a gradient. What they return, distances, labels or indices, depends on 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from visionops.kernels import native
+from visionops.kernels.functions import opaque
 
 from . import cpu, growth
 
 
 def _opaque(name: str, dtype: torch.dtype, tensors: int, run: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Returns `run` of images (b, c, h, w) and a number, also for functorch and the compiler."""
+    """Returns `run` of images (b, c, h, w) and a number."""
     schema = f"({', '.join(f'Tensor image{i}' for i in range(tensors))}, int option) -> Tensor"
-    declared = torch.library.custom_op(f"visionops::{name}", run, mutates_args=(), schema=schema)
-    declared.register_fake(lambda image, *_: image.new_empty(image.shape, dtype=dtype))
-
-    @declared.register_vmap
-    def _(info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[Tensor, int]:
-        n = info.batch_size
-        whole = [
-            t.expand(n, *t.shape) if dim is None else t.movedim(dim, 0)
-            for t, dim in zip(args[:tensors], in_dims, strict=False)
-        ]
-        out = declared(*(t.flatten(0, 1) for t in whole), args[-1])
-        return out.unflatten(0, (n, -1)), 0
-
-    op = getattr(torch.ops.visionops, name).default
-
-    def call(*args: Any) -> Tensor:
-        images = [t.detach() for t in args[:tensors]]
-        if images[0].numel() == 0:
-            return images[0].new_empty(images[0].shape, dtype=dtype)
-        transformed = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
-        return (op if transformed else run)(*images, args[-1])
-
-    return call
+    return opaque(f"morphology_{name}", schema, run, lambda image, *_: image.new_empty(image.shape, dtype=dtype))
 
 
 def _compiled(image: Tensor) -> bool:
@@ -66,10 +44,10 @@ def _run_reconstruction(marker: Tensor, mask: Tensor, option: int) -> Tensor:
     return run(marker, mask, option)
 
 
-_distance = _opaque("morphology_distance", torch.float64, 1, _run_distance)
-_components = _opaque("morphology_components", torch.int64, 1, _run_components)
-_skeleton = _opaque("morphology_skeleton", torch.bool, 1, _run_skeleton)
-_reconstruction = _opaque("morphology_reconstruction", torch.int64, 2, _run_reconstruction)
+_distance = _opaque("distance", torch.float64, 1, _run_distance)
+_components = _opaque("components", torch.int64, 1, _run_components)
+_skeleton = _opaque("skeleton", torch.bool, 1, _run_skeleton)
+_reconstruction = _opaque("reconstruction", torch.int64, 2, _run_reconstruction)
 
 
 def distance(image: Shaped[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:

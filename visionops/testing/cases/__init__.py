@@ -1,6 +1,18 @@
 """The case of every operator, a file for each family."""
 
-from . import color, enhance, filters, geometry, kernels, losses, morphology, rank, resample, smoothing
+from . import (
+    color,
+    enhance,
+    filters,
+    geometry,
+    geometry_solvers,
+    kernels,
+    losses,
+    morphology,
+    rank,
+    resample,
+    smoothing,
+)
 
 OPERATORS = {
     **kernels.CASES,
@@ -13,4 +25,5 @@ OPERATORS = {
     **resample.CASES,
     **losses.CASES,
     **geometry.CASES,
+    **geometry_solvers.CASES,
 }

@@ -1,0 +1,88 @@
+"""What the arguments of geometry may be, and the precision that solvers compute in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from visionops.errors import refuse
+
+
+def check_points(function: str, argument: str, points: Any, dims: int | tuple[int, ...] = 2, least: int = 0) -> None:
+    """Raises unless points are (*batch, n, dims), floating, at least so many."""
+    allowed = (dims,) if isinstance(dims, int) else dims
+    shape = f"(*batch, n, {' or '.join(map(str, allowed))})"
+    _check_floating(function, argument, points, shape)
+    if points.ndim < 2 or points.shape[-1] not in allowed:
+        raise refuse(function, argument, f"of shape {shape}", tuple(points.shape))
+    if points.shape[-2] < least:
+        raise refuse(function, argument, f"at least {least} points", tuple(points.shape))
+
+
+def check_same_points(function: str, argument: str, points: Tensor, other: Tensor) -> None:
+    """Raises unless two sets have as many points, of batches that broadcast."""
+    if points.shape[-2] != other.shape[-2]:
+        raise refuse(function, argument, f"{other.shape[-2]} points", points.shape[-2])
+    check_batches(function, argument, points.shape[:-2], other.shape[:-2])
+
+
+def check_batches(function: str, argument: str, batch: Any, other: Any) -> None:
+    """Raises unless batch dimensions broadcast."""
+    for a, b in zip(reversed(batch), reversed(other), strict=False):
+        if a != b and a != 1 and b != 1:
+            raise refuse(function, argument, f"of a batch that goes with {tuple(other)}", tuple(batch))
+
+
+def check_vector(function: str, argument: str, vector: Any, size: int) -> None:
+    """Raises unless it is (*batch, size), floating."""
+    _check_floating(function, argument, vector, f"(*batch, {size})")
+    if vector.ndim < 1 or vector.shape[-1] != size:
+        raise refuse(function, argument, f"of shape (*batch, {size})", tuple(vector.shape))
+
+
+def check_matrix(function: str, argument: str, matrix: Any, *shapes: tuple[int, int]) -> None:
+    """Raises unless it is (*batch, rows, columns) of one of the shapes, floating."""
+    rule = " or ".join(f"(*batch, {rows}, {columns})" for rows, columns in shapes)
+    _check_floating(function, argument, matrix, rule)
+    if tuple(matrix.shape[-2:]) not in shapes:
+        raise refuse(function, argument, f"of shape {rule}", tuple(matrix.shape))
+
+
+def check_weights(function: str, weights: Any, points: Tensor) -> None:
+    """Raises unless weights are None or (*batch, n), floating."""
+    if weights is None:
+        return
+    _check_floating(function, "weights", weights, "(*batch, n)")
+    if weights.ndim < 1 or weights.shape[-1] != points.shape[-2]:
+        raise refuse(function, "weights", f"of shape (*batch, {points.shape[-2]})", tuple(weights.shape))
+    check_batches(function, "weights", weights.shape[:-1], points.shape[:-2])
+
+
+def _check_floating(function: str, argument: str, value: Any, shape: str) -> None:
+    if not isinstance(value, Tensor):
+        raise refuse(function, argument, f"a tensor {shape}", type(value).__name__, "torch.as_tensor makes one.")
+    if not value.is_floating_point():
+        raise refuse(function, argument, "floating", value.dtype, "Convert it.")
+
+
+def finite_rows(value: Tensor, dims: int) -> tuple[Tensor, Bool[Tensor, "*batch"]]:
+    """Returns the value with zeros for what is not finite, and which samples were finite in all of the last dims.
+
+    The gradient to what was not finite is zero: an input is patched, so that no NaN can come back through it.
+    """
+    finite = value.isfinite()
+    good = finite.flatten(-dims).all(-1) if dims else finite
+    return torch.where(finite, value, 0), good
+
+
+def or_nan(value: Tensor, good: Bool[Tensor, "*batch"]) -> Tensor:
+    """Returns the value where it is good and NaN elsewhere, where no gradient comes back."""
+    return torch.where(good.reshape(*good.shape, *(1,) * (value.ndim - good.ndim)), value, float("nan"))
+
+
+def doubled(*values: Float[Tensor, ...] | None) -> tuple[Any, ...]:
+    """Returns tensors in float64, in which solvers compute."""
+    return tuple(v if v is None else v.double() for v in values)
