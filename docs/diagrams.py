@@ -58,7 +58,8 @@ def pixels() -> str:
         rectangle(60, 40, 88, 132, color=RED, width=2.5),
         text(250, 160, "box (0, 0, 2, 3): width 2, height 3", color=RED),
         line(150, 160, 246, 156, color=RED, dash="3 3"),
-        arrow(60, 190, 130, 190, color=RED), text(136, 194, "x"), arrow(40, 40, 40, 110, color=GREEN), text(36, 126, "y"),
+        arrow(60, 190, 130, 190, color=RED), text(136, 194, "x"),
+        arrow(40, 40, 40, 110, color=GREEN), text(36, 126, "y"),
     )  # fmt: skip
 
 

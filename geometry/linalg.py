@@ -152,7 +152,7 @@ def normalize_points(
     centre = (share * kept).sum(-2, keepdim=True)
     square = (share * (kept - centre).square()).sum((-1, -2))
     # Below this the spread is rounding of the coordinates themselves.
-    floor = (torch.finfo(points.dtype).eps * centre.detach().abs().amax((-1, -2))).square()
+    floor = (8 * torch.finfo(points.dtype).eps * centre.detach().abs().amax((-1, -2))).square()
     spread = square > floor
     scale = torch.where(spread, (d / torch.where(spread, square, 1)).sqrt(), 1)[..., None, None]
     eye = torch.eye(d + 1, dtype=points.dtype, device=points.device)

@@ -26,6 +26,9 @@ LinearSolver = Callable[[Multiply, Tensor], Tensor]
 # Levenberg's damping: its start, relative to the diagonal, and what it grows and falls by.
 DAMPING, GROW, SHRINK = 1e-3, 8.0, 0.2
 
+# Relative size of Gauss-Newton's steps from which on the Hessian takes over.
+NEAR = 1e-4
+
 
 def implicit_argmin(
     function: Callable[..., Float[Tensor, "*batch m"]],
@@ -45,7 +48,8 @@ def implicit_argmin(
             "general". The result of a sample may depend on its own x alone. It is called under `torch.func` transforms.
         start: first x; no gradient goes to it. The minimum itself, with `iterations=0`, where another solver found it.
         theta: tensors that the minimum depends on. What the function closes over gets gradients too.
-        kind: "least_squares" steps by Gauss-Newton (Levenberg-Marquardt), "general" by the damped Hessian.
+        kind: "least_squares" steps by Gauss-Newton (Levenberg-Marquardt), and the last third of the way, where that
+            slows down because residuals stay, by the damped Hessian; "general" by the damped Hessian alone.
         linear: how steps are solved for. "cholesky" builds the matrix (n by n), "cg" only multiplies by it, up to n
             times; or a function of `(multiply, right)` that returns the solution of multiply(x) = right, both
             (*batch, n), for a symmetric positive definite matrix.
@@ -81,16 +85,17 @@ def implicit_argmin(
         raise refuse("implicit_argmin", "function", f"of values ({start.shape[:-1]}, m)", values)
     tolerance = torch.finfo(start.dtype).eps ** 0.5 if tolerance is None else tolerance
     problem = _LeastSquares if kind == "least_squares" else _General
+    steps = {"linear": linear, "iterations": iterations, "tolerance": tolerance}
 
     def at(x: Tensor) -> Tensor:
         return function(x, *theta)
 
     if grad == "unroll":
-        x, done = _descend(problem(at), start.detach(), linear, iterations, tolerance)
+        x, done = problem(at).minimize(start.detach(), **steps)
     else:
         fixed = tuple(t.detach() for t in theta)
         with torch.no_grad():
-            x, done = _descend(problem(lambda x: function(x, *fixed)), start.detach(), linear, iterations, tolerance)
+            x, done = problem(lambda x: function(x, *fixed)).minimize(start.detach(), **steps)
     if grad == "implicit":
         x, done = _with_gradient(problem(at), x, done, linear)
     return (x, done) if return_valid else x
@@ -109,16 +114,16 @@ class _General:
     def hessian(self, x: Tensor) -> Tensor:
         return jacobian(self.gradient, x)[1]
 
-    def model(self, x: Tensor) -> Tensor:
-        return self.hessian(x)
-
     def multiply(self, x: Tensor) -> Multiply:
         """Returns the product with the Hessian, which is symmetric: the pull of the gradient."""
         pull = torch.func.vjp(self.gradient, x)[1]
         return lambda v: pull(v)[0]
 
-    def multiply_model(self, x: Tensor) -> Multiply:
-        return self.multiply(x)
+    def minimize(
+        self, x: Tensor, *, linear: str | LinearSolver, iterations: int, tolerance: float
+    ) -> tuple[Tensor, Bool[Tensor, "*batch"]]:
+        """Returns the best x of every sample, and which have converged."""
+        return _descend(self, self.hessian, self.multiply, x, linear, iterations, tolerance)
 
 
 class _LeastSquares(_General):
@@ -132,19 +137,35 @@ class _LeastSquares(_General):
         value, pull = torch.func.vjp(self.residual, x)
         return pull(value)[0]
 
-    def model(self, x: Tensor) -> Tensor:
+    def gauss_newton(self, x: Tensor) -> Tensor:
         j = jacobian(self.residual, x)[1]
         return j.mT @ j
 
-    def multiply_model(self, x: Tensor) -> Multiply:
+    def multiply_gauss_newton(self, x: Tensor) -> Multiply:
         """Returns the product with J^T J; J v is the pull of the pull, which is linear."""
         value, pull = torch.func.vjp(self.residual, x)
         push = torch.func.vjp(lambda u: pull(u)[0], torch.zeros_like(value))[1]
         return lambda v: pull(push(v)[0])[0]
 
+    def minimize(
+        self, x: Tensor, *, linear: str | LinearSolver, iterations: int, tolerance: float
+    ) -> tuple[Tensor, Bool[Tensor, "*batch"]]:
+        last = iterations // 3
+        models = self.gauss_newton, self.multiply_gauss_newton
+        x, done = _descend(self, *models, x, linear, iterations - last, max(tolerance, NEAR) if last else tolerance)
+        if not last:
+            return x, done
+        return super().minimize(x, linear=linear, iterations=last, tolerance=tolerance)
+
 
 def _descend(
-    problem: _General, x: Tensor, linear: str | LinearSolver, iterations: int, tolerance: float
+    problem: _General,
+    model: Callable[[Tensor], Tensor],
+    multiply: Callable[[Tensor], Multiply],
+    x: Tensor,
+    linear: str | LinearSolver,
+    iterations: int,
+    tolerance: float,
 ) -> tuple[Tensor, Bool[Tensor, "*batch"]]:
     """Returns the best x of every sample, and where the last step was small."""
     cost = problem.cost(x)
@@ -153,7 +174,10 @@ def _descend(
     done = torch.zeros_like(cost, dtype=torch.bool)
     for _ in range(iterations):
         gradient = problem.gradient(x)
-        step, solved = _damped(problem, x, gradient, damping, linear)
+        if linear == "cholesky":
+            step, solved = _damped_matrix(model(x), gradient, damping)
+        else:
+            step, solved = _damped_product(multiply(x), gradient, damping, linear)
         ahead = torch.where(done[..., None], x, x - step)
         there = problem.cost(ahead)
         better = solved & (there <= cost + slack * cost.abs())
@@ -167,27 +191,26 @@ def _descend(
     return x, done if iterations else cost.isfinite()
 
 
-def _damped(
-    problem: _General, x: Tensor, gradient: Tensor, damping: Tensor, linear: str | LinearSolver
-) -> tuple[Tensor, Tensor]:
+def _damped_matrix(model: Tensor, gradient: Tensor, damping: Tensor) -> tuple[Tensor, Tensor]:
     """Returns the step that a damped model of the cost asks for, and where it is one."""
-    if linear == "cholesky":
-        model = problem.model(x)
-        size = model.diagonal(dim1=-2, dim2=-1).abs()
-        size = size.clamp(min=1e-9 * size.amax(-1, keepdim=True).clamp(min=1e-30))
-        return _cholesky(model + torch.diag_embed(damping[..., None] * size), gradient)
-    multiply = problem.multiply_model(x)
-    solver = _conjugate_gradients if linear == "cg" else linear
-    assert callable(solver)
-    # Without the diagonal, the size of the model is that of its product with the gradient.
-    norm = torch.linalg.vector_norm
-    size = norm(multiply(gradient), dim=-1) / norm(gradient, dim=-1).clamp(
-        min=1e-300 if x.dtype == torch.float64 else 1e-30
-    )
-    ridge = (damping * size)[..., None]
-    step = solver(lambda v: multiply(v) + ridge * v, gradient)
+    size = model.diagonal(dim1=-2, dim2=-1).abs()
+    size = size.clamp(min=1e-9 * size.amax(-1, keepdim=True).clamp(min=1e-30))
+    return _cholesky(model + torch.diag_embed(damping[..., None] * size), gradient)
+
+
+def _damped_product(
+    multiply: Multiply, gradient: Tensor, damping: Tensor, linear: str | LinearSolver
+) -> tuple[Tensor, Tensor]:
+    """As `_damped_matrix`, of a product. Without the diagonal, the size is that of its product with the gradient."""
+    norm, tiny = torch.linalg.vector_norm, torch.finfo(gradient.dtype).tiny
+    ridge = damping * norm(multiply(gradient), dim=-1) / norm(gradient, dim=-1).clamp(min=tiny)
+    step = _solver(linear)(lambda v: multiply(v) + ridge[..., None] * v, gradient)
     good = step.isfinite().all(-1)
     return torch.where(good[..., None], step, 0), good
+
+
+def _solver(linear: str | LinearSolver) -> LinearSolver:
+    return linear if callable(linear) else _conjugate_gradients
 
 
 def _cholesky(matrix: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
@@ -236,13 +259,11 @@ def _with_gradient(
             return torch.cholesky_solve(torch.where(done[..., None], value, 0)[..., None], factor)[..., 0]
 
     else:
-        solver = _conjugate_gradients if linear == "cg" else linear
-        assert callable(solver)
         with torch.no_grad():
             multiply = problem.multiply(x.detach())
 
         def correct(value: Tensor) -> Tensor:
-            return _Inverse.apply(torch.where(done[..., None], value, 0), solver, multiply)
+            return _Inverse.apply(torch.where(done[..., None], value, 0), _solver(linear), multiply)
 
     return newton_steps(x, problem.gradient, correct), done
 

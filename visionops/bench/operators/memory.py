@@ -80,7 +80,16 @@ def _status(key: str) -> int:
     return 1024 * int(found[1])
 
 
+def _limit_memory() -> None:
+    """Makes what does not fit an error of this process, before the system looks for one to kill."""
+    import resource  # not on Windows, where nothing gets here
+
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    resource.setrlimit(resource.RLIMIT_DATA, (total * 3 // 4,) * 2)
+
+
 if __name__ == "__main__":
+    _limit_memory()
     warnings.simplefilter("ignore")  # of a peer's own code
     torch.set_num_threads(THREADS)
     asked = json.loads(sys.stdin.read())

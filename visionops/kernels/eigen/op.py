@@ -21,7 +21,7 @@ def eigen_symmetric(
     """Returns eigenvalues, ascending, and unit eigenvectors as columns, of any sign.
 
     Args:
-        matrix: symmetric, float64; one that is not finite gives NaN.
+        matrix: symmetric, float64; of one that is not finite the values are neither.
 
     Gradient: none.
     """
