@@ -84,7 +84,7 @@ def directions() -> str:
 def camera() -> str:
     return svg(
         520, 240, "A camera looks along +z; x points right, y down, as in its image",
-        dot(90, 120), text(52, 140, "camera"),
+        dot(90, 120), text(82, 112, "camera", anchor="end"),
         arrow(90, 120, 470, 120, color=BLUE), text(476, 124, "z", color=BLUE),
         arrow(90, 120, 140, 92, color=RED), text(144, 92, "x", color=RED),
         arrow(90, 120, 90, 190, color=GREEN), text(84, 208, "y", color=GREEN),
@@ -93,7 +93,7 @@ def camera() -> str:
         arrow(210, 60, 210, 120, color=GREEN), text(196, 96, "v", color=GREEN, anchor="end"),
         dot(430, 60, color=ACCENT), text(438, 62, "X", color=ACCENT),
         line(90, 120, 430, 60, color=ACCENT, dash="4 3"), dot(256, 90.7, color=ACCENT),
-        text(262, 106, "(u, v) = K X / z", color=ACCENT),
+        text(300, 108, "(u, v) = K X / z", color=ACCENT),
         text(300, 206, "X = R X_world + t"),
     )  # fmt: skip
 
@@ -103,7 +103,7 @@ def epipolar() -> str:
         520, 220, "Two views: the second camera is at R X + t, and x2 lies on the line F x1",
         rectangle(60, 60, 140, 100), rectangle(320, 60, 140, 100),
         text(60, 180, "view 1"), text(460, 180, "view 2", anchor="end"),
-        dot(120, 100, color=ACCENT), text(126, 96, "x1", color=ACCENT),
+        dot(120, 100, color=ACCENT), text(114, 118, "x1", color=ACCENT),
         line(320, 140, 460, 84, color=RED, width=2), text(464, 84, "F x1", color=RED),
         dot(390, 112, color=ACCENT), text(396, 130, "x2", color=ACCENT),
         dot(260, 20), text(268, 24, "X"), line(260, 20, 120, 100, dash="3 3"), line(260, 20, 390, 112, dash="3 3"),
