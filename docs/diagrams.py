@@ -100,7 +100,7 @@ def camera() -> str:
 
 def epipolar() -> str:
     return svg(
-        520, 220, "Two views: the second camera is at R X + t, and x2 lies on the line F x1",
+        520, 220, "Two views: X of the first camera is R X + t in the second, where x2 lies on the line F x1",
         rectangle(60, 60, 140, 100), rectangle(320, 60, 140, 100),
         text(60, 180, "view 1"), text(460, 180, "view 2", anchor="end"),
         dot(120, 100, color=ACCENT), text(114, 118, "x1", color=ACCENT),

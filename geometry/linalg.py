@@ -135,8 +135,8 @@ def normalize_points(
     Gradient: to points and weights. Of points that coincide the scale is 1, and of none the matrix is the identity.
     Source: Hartley, In Defense of the Eight-Point Algorithm, 1997, with the mean square in place of the mean.
 
-    >>> normalize_points(torch.tensor([[1.0, 0.0], [3.0, 0.0]])).points.round(decimals=3).tolist()
-    [[-1.414, 0.0], [1.414, 0.0]]
+    >>> normalize_points(torch.tensor([[1.0, 1.0], [1.0, 3.0], [3.0, 1.0], [3.0, 3.0]])).points.tolist()
+    [[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]]
     """
     d = points.shape[-1]
     check_points("normalize_points", "points", points, d)

@@ -10,6 +10,8 @@ import pytest
 import torch
 
 import visionops
+import visionops.augment
+import visionops.geometry
 from visionops import testing
 from visionops.pipeline.steps import Step
 
@@ -63,10 +65,12 @@ def test_step(name: str, check: str) -> None:
 
 
 def _modules() -> list[str]:
-    """Every module of the package, by its files: in a checkout `__path__` begins elsewhere, where C++ is built."""
-    root = Path(visionops.__file__).parent
-    names = [".".join(("visionops", *f.relative_to(root).with_suffix("").parts)) for f in root.rglob("*.py")]
-    return sorted(n.removesuffix(".__init__") for n in names if not n.endswith((".__main__", ".cuda")))
+    """Every module of the package, by its files: in a checkout they are in three folders, and C++ is built elsewhere."""
+    names = set()
+    for package in (visionops, visionops.augment, visionops.geometry):
+        root = Path(package.__file__).parent
+        names |= {".".join((package.__name__, *f.relative_to(root).with_suffix("").parts)) for f in root.rglob("*.py")}
+    return sorted({n.removesuffix(".__init__") for n in names if not n.endswith((".__main__", ".cuda"))})
 
 
 @pytest.mark.parametrize("name", _modules())

@@ -35,8 +35,8 @@ def nearest_rotation(
         least singular values with negative determinant, and at 0. Computes in float64; NaN gives NaN and gradient 0.
     Source: B. K. P. Horn, Closed-form solution of absolute orientation using unit quaternions, 1987; Umeyama 1991.
 
-    >>> nearest_rotation(torch.tensor([[2.0, 0.0], [0.0, 1.0]])).tolist()
-    [[1.0, 0.0], [0.0, 1.0]]
+    >>> nearest_rotation(torch.tensor([[0.0, -2.0], [1.0, 0.0]])).tolist()
+    [[0.0, -1.0], [1.0, 0.0]]
     """
     check_matrix("nearest_rotation", "matrix", matrix, (2, 2), (3, 3))
     m, good = finite_rows(matrix.double(), 2)

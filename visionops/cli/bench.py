@@ -78,6 +78,15 @@ BENCHMARKS = {
             "quick": Option(None, False, "", "fewer images and rounds: a look, no figures to quote"),
         },
     ),
+    "geometry": Benchmark(
+        "geometry",
+        "ten thousand homographies, essential matrices, poses, ... at once, forward and backward, beside Kornia, and one\n"
+        "at a time beside OpenCV and PoseLib; and how often minimal solvers find the truth",
+        {
+            "only": Option(_names, None, "NAME,NAME", "the lines that begin so"),
+            "quick": Option(None, False, "", "fewer problems and rounds: a look, no figures to quote"),
+        },
+    ),
     "gpu": Benchmark(
         "gpu",
         "images/s of batches on a CUDA device, forward and backward, beside Kornia; without one it is not run",

@@ -1,0 +1,36 @@
+"""Two views and more: fundamental and essential matrices, motion, epipolar distances, triangulation."""
+
+from .conversions import (
+    epipoles,
+    essential_from_fundamental,
+    essential_from_pose,
+    fundamental_from_essential,
+    fundamental_from_projections,
+    projections_from_fundamental,
+    relative_pose,
+)
+from .correction import optimal_correction
+from .decomposition import Motion, decompose_essential, motion_from_essential
+from .distances import epilines, sampson_distance, symmetric_epipolar_distance
+from .fundamental import find_fundamental
+from .triangulation import triangulate, triangulate_views
+
+__all__ = [
+    "Motion",
+    "decompose_essential",
+    "epilines",
+    "epipoles",
+    "essential_from_fundamental",
+    "essential_from_pose",
+    "find_fundamental",
+    "fundamental_from_essential",
+    "fundamental_from_projections",
+    "motion_from_essential",
+    "optimal_correction",
+    "projections_from_fundamental",
+    "relative_pose",
+    "sampson_distance",
+    "symmetric_epipolar_distance",
+    "triangulate",
+    "triangulate_views",
+]
