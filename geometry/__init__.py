@@ -25,12 +25,15 @@ from .cameras import (
 )
 from .epipolar import (
     Motion,
+    Roots,
     decompose_essential,
     epilines,
     epipoles,
     essential_from_fundamental,
     essential_from_pose,
+    find_essential,
     find_fundamental,
+    find_fundamental_7point,
     fundamental_from_essential,
     fundamental_from_projections,
     motion_from_essential,
@@ -49,6 +52,7 @@ from .keypoints import heatmap_to_points, points_to_heatmap
 from .linalg import Normalized, from_homogeneous, normalize_points, skew, to_homogeneous, transform_points
 from .lines import fit_line, line_intersection, line_through, point_line_distance
 from .planes import fit_plane, point_plane_distance, ray_plane_intersection
+from .polynomials import PolynomialRoots, polynomial_roots
 from .pose import Pose, refine_pnp, solve_p3p, solve_pnp
 from .projective import (
     PlaneMotions,
@@ -121,8 +125,10 @@ __all__ = [
     "OrthographicCamera",
     "PinholeCamera",
     "PlaneMotions",
+    "PolynomialRoots",
     "Pose",
     "ProjectionJacobian",
+    "Roots",
     "StereoRectification",
     "UnifiedCamera",
     "average_rotation",
@@ -152,7 +158,9 @@ __all__ = [
     "euler_to_quaternion",
     "euler_to_rotation_6d",
     "find_affine",
+    "find_essential",
     "find_fundamental",
+    "find_fundamental_7point",
     "find_homography",
     "find_homography_lines",
     "find_rigid",
@@ -190,6 +198,7 @@ __all__ = [
     "point_line_distance",
     "point_plane_distance",
     "points_to_heatmap",
+    "polynomial_roots",
     "project_points",
     "projections_from_fundamental",
     "quaternion_inverse",

@@ -76,8 +76,8 @@ def motion_from_essential(
     Raises:
         ValueError: for shapes that do not go together.
 
-    X2 = R X1 + t, |t| = 1; the points in space are those of `triangulate` with [I | 0] and [R | t]. `in_front` says
-    nothing of weights; a point at infinity is in front of neither view. `valid` is where one motion has more than each
+    X2 = R X1 + t, |t| = 1; the points in space are those of `triangulate` with [I | 0] and [R | t]. A point at
+    infinity, or of weight 0, does not count as in front. `valid` is where one motion has more than each
     other, and E is unique.
 
     Gradient: to E, through the motion that was chosen, as of `decompose_essential`; none to points and weights, which
@@ -98,8 +98,9 @@ def motion_from_essential(
         x1, x2 = to_homogeneous(p1), to_homogeneous(p2)
         signs = [_depth_signs(R.detach(), t.detach(), x1, x2) for R in (R1, R2)]
         seen = torch.stack([(sign * depths > 0).all(-1) for depths in signs for sign in (1, -1)], -2)
-        counts = seen.double() if w is None else seen * w.detach()[..., None, :]
-        totals = counts.sum(-1)
+        if w is not None:
+            seen = seen & (w > 0)[..., None, :]
+        totals = (seen if w is None else seen * w.detach()[..., None, :]).sum(-1)
         best, place = totals.max(-1)
         alone = (totals == best[..., None]).sum(-1) == 1
         in_front = seen.gather(-2, place[..., None, None].expand(*place.shape, 1, seen.shape[-1]))[..., 0, :]

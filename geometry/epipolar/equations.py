@@ -5,7 +5,7 @@ x2^T F x1 = 0  is linear in F,   A f = 0,   f the nine entries of F row by row
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
@@ -18,6 +18,13 @@ from visionops.kernels.functions import opaque
 
 # Equations whose share that is new is smaller than this, relative to the largest, say nothing new.
 RANK = 1e-11
+
+
+class Roots(NamedTuple):
+    """Matrices in slots (*batch, slots, 3, 3), and which slots have one."""
+
+    matrices: Tensor
+    valid: Tensor
 
 
 def check_matches(function: str, points1: Any, points2: Any, dims: int | tuple[int, ...], least: int) -> None:

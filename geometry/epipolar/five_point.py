@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from functools import cache
 from itertools import combinations_with_replacement
-from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -25,7 +24,7 @@ from visionops.geometry.pose.moves import cayley, tangents
 from visionops.geometry.subspace import least_subspace
 from visionops.kernels.functions import opaque
 
-from .equations import check_matches, epipolar_rows, matched, null_space
+from .equations import Roots, check_matches, epipolar_rows, matched, null_space
 
 SLOTS = 10
 # Newton steps that make a root of the polynomial exact.
@@ -36,19 +35,12 @@ RESIDUAL = 1e-9
 CONDITION = 1e9
 
 
-class EssentialRoots(NamedTuple):
-    """Essential matrices in slots (*batch, 10, 3, 3), and which slots have one."""
-
-    matrices: Tensor
-    valid: Tensor
-
-
 def find_essential(
     points1: Float[Tensor, "*batch n d"],
     points2: Float[Tensor, "*batch n d"],
     *,
     weights: Float[Tensor, "*batch n"] | None = None,
-) -> EssentialRoots:
+) -> Roots:
     """Returns `(matrices, valid)`: every E with x2^T E x1 = 0 for five matches, in ten slots.
 
     Args:
@@ -94,7 +86,7 @@ def find_essential(
         rows = rest.mT
     poses = over_batch(_declared, good.shape, rows, basis, full & good)
     matrix = _matrix(rows, *poses, is_watched(points1, points2, weights))
-    return EssentialRoots(matrix.to(points1.dtype), poses[-1])
+    return Roots(matrix.to(points1.dtype), poses[-1])
 
 
 def _matrix(

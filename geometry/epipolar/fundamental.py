@@ -20,7 +20,8 @@ from visionops.geometry.linalg import normalize_points
 from visionops.geometry.projective.matrices import unit, with_sign
 from visionops.geometry.projective.pairs import SYMMETRIC, clean_pairs, held, monomials, weighted
 
-from .seven_point import Roots, find_fundamental_7point
+from .equations import Roots
+from .seven_point import find_fundamental_7point
 
 # Which of 6 x 6 sums of monomials every entry of the Gram matrix is.
 PLACES = [

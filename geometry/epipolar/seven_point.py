@@ -5,8 +5,6 @@ A f = 0 leaves F = a F1 + b F2, and  det F = 0  is a cubic in a / b.  Source: Ha
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -16,17 +14,10 @@ from visionops.geometry.implicit.steps import STEPS, is_watched
 from visionops.geometry.linalg import normalize_points, to_homogeneous
 from visionops.geometry.polynomials import cofactors, pencil, real_roots
 
-from .equations import check_matches, epipolar_rows, matched, null_space
+from .equations import Roots, check_matches, epipolar_rows, matched, null_space
 
 # A root whose slope is smaller than this, of a cubic with terms of size one, is double: it has no derivative.
 DOUBLE = 1e-8
-
-
-class Roots(NamedTuple):
-    """Matrices in slots (*batch, slots, 3, 3), and which slots have one."""
-
-    matrices: Tensor
-    valid: Tensor
 
 
 def find_fundamental_7point(points1: Float[Tensor, "*batch 7 2"], points2: Float[Tensor, "*batch 7 2"]) -> Roots:

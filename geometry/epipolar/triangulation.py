@@ -141,7 +141,7 @@ def _triangulate(projections: Tensor, points: Tensor, weights: Tensor | None) ->
     gram = factors.transpose(-3, -2).flatten(-2) @ _products(P).flatten(-3, -2)
     X, unique = least_eigenvector(gram.unflatten(-1, (4, 4)))
     X, finite = from_homogeneous(X, return_valid=True)
-    X = or_nan(torch.where(unique[..., None], X, X.detach()), good).to(points.dtype)
+    X = or_nan(X, good).to(points.dtype)
     return X, good & unique & finite
 
 

@@ -60,7 +60,7 @@ def find_similarity3d(
         points1: (x, y, z), three or more.
         points2: in the order of the first.
         weights: of the squared distances, at least 0; a pair of weight 0 does not count, whatever its coordinates.
-        return_valid: whether to return also where it is finite, unique and of a scale above 0.
+        return_valid: whether to return also where it is finite and unique.
 
     Raises:
         ValueError: for other than three dimensions, less than three points, or shapes that do not go together.
@@ -98,7 +98,6 @@ def _align(
         per = torch.where(spread > 0, spread, 1)
         scale = torch.where(spread > 0, (linear * covariance).sum((-1, -2)) / per, 1)
         linear = scale[..., None, None] * linear
-        valid = valid & (scale > 0)
     top = held(affine(linear, c1, c2), valid)
     d = top.shape[-2]
     bottom = torch.eye(d + 1, dtype=top.dtype, device=top.device)[d:].expand(*top.shape[:-2], 1, d + 1)

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from .series import arctangent, constant, stumpff
+from .series import arctangent_rest, constant, stumpff
 
 # An Euler angle this near to where the other two turn about one axis counts as there: SciPy's.
 LOCK = 1e-7
@@ -107,7 +107,7 @@ def _vector_and_lever(q: Float[Tensor, "4 b"]) -> tuple[Float[Tensor, "3 b"], Fl
     half_z = z / half
     r2 = 1 + (1 + half_z).sqrt()
     quarter = r2 * r2
-    h = (1 + 2 * arctangent(half_z / quarter) / r2) / quarter
+    h = (1 + 2 * arctangent_rest(half_z / quarter) / r2) / quarter
     h = (1 + 2 * h / r) / half
     g = 1 - z * h
     return (4 * g) * u, (g + h) / (16 * (g * g))

@@ -39,8 +39,8 @@ def _run(core: Core, values: tuple[Tensor, ...], dims: tuple[int, ...], shape: t
     rows = [_first(v, batch, d) for v, d in zip(values, dims, strict=True)]
     if not guard:
         return _last(core(*rows), batch, shape, values[0].dtype)
-    # 0 * x is 0 of what is finite and NaN of what is not, in one pass and without a branch.
-    taint = sum((r.detach() * 0).sum(0) for r in rows)
+    # 0 times the sum is 0 of what is finite and NaN of what is not, in one pass and without a branch.
+    taint = sum(r.detach().sum(0) * 0 for r in rows)
     assert isinstance(taint, Tensor)
     good = taint == 0
     result = core(*(torch.where(good, r, 0) for r in rows)) + taint

@@ -36,7 +36,7 @@ def stumpff(s: Float[Tensor, " b"], highest: int = 3) -> tuple[Tensor, ...]:
     return tuple(reversed(functions))
 
 
-def arctangent(z: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
+def arctangent_rest(z: Float[Tensor, " b"]) -> Float[Tensor, " b"]:
     """Returns (1 - atan(t) / t) / z, z = t^2 below 0.04, where the rest of the series is under 1e-18."""
     return polynomials(z, _ARCTANGENT).squeeze(0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -32,7 +33,7 @@ def check_intrinsics(function: str, argument: str, K: Any, batch: Any) -> None:
     check_batches(function, argument, K.shape[:-2], batch)
 
 
-def pixel_grid(size: tuple[int, int], like: Tensor) -> tuple[Float[Tensor, " w"], Float[Tensor, "h 1"]]:
+def pixel_grid(size: Sequence[int], like: Tensor) -> tuple[Float[Tensor, " w"], Float[Tensor, "h 1"]]:
     """Returns the coordinates x and y of pixel centres."""
     h, w = size
     x = torch.arange(w, dtype=like.dtype, device=like.device)
@@ -41,7 +42,7 @@ def pixel_grid(size: tuple[int, int], like: Tensor) -> tuple[Float[Tensor, " w"]
 
 def seen_at_one(
     K: Float[Tensor, "*batch 3 3"],
-    size: tuple[int, int],
+    size: Sequence[int],
     like: Tensor,
     matrix: Float[Tensor, "*batch m 3"] | None = None,
 ) -> tuple[Float[Tensor, "*batch m h w"], Bool[Tensor, "*batch 1 h w"]]:

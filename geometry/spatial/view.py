@@ -5,6 +5,7 @@ p2 w = K2 R K1^-1 (p1, 1) z + K2 t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -54,7 +55,7 @@ def check_pose(function: str, batch: Any, K1: Tensor, R: Tensor, t: Tensor, K2: 
         check_intrinsics(function, "K2", K2, batch)
 
 
-def view_of(K1: Tensor, R: Tensor, t: Tensor, K2: Tensor | None, size: Any, like: Tensor) -> View:
+def view_of(K1: Tensor, R: Tensor, t: Tensor, K2: Tensor | None, size: Sequence[int], like: Tensor) -> View:
     """Returns how camera 2 sees the pixels (height, width) of camera 1, in the dtype of `like`."""
     given = ((K1, 2), (R, 2), (t, 1), (K1 if K2 is None else K2, 2))
     (k1, r, shift, k2), found = zip(*(finite_rows(values.double(), dims) for values, dims in given), strict=True)

@@ -101,12 +101,17 @@ class TestMotionFromEssential:
         flipped = essential_from_pose(R, -t)
         behind = motion_from_essential(flipped, p, q)
         torch.testing.assert_close(behind.t, t)
-        weights = torch.tensor([0.0] * 12 + [1.0] * 24).double()
-        torch.testing.assert_close(motion_from_essential(e, *wrong, weights=weights).t, t)
+        for chosen, sign in ((slice(0, 12), -1), (slice(12, 36), 1)):
+            weights = torch.full((36,), 0.1).double()
+            weights[chosen] = 0.9
+            motion = motion_from_essential(e, *wrong, weights=weights)
+            assert motion.valid and motion.t @ t * sign > 0.1
+        weights[:12] = 0.0
         wrong[0][:12] = float("nan")
         motion = motion_from_essential(e, *wrong, weights=weights)
-        assert motion.valid
+        assert motion.valid and not motion.in_front[:12].any() and motion.in_front[12:].all()
         torch.testing.assert_close(motion.R, R)
+        torch.testing.assert_close(motion.t, t)
 
     def test_many_matrices_share_points(self):
         R, t, p, q = views(1)

@@ -200,7 +200,7 @@ class TestSolvePnP:
         assert pose.valid.all() and misses(pose.R, pose.t).quantile(0.9) < 1.1 * misses(R, t).quantile(0.9)
 
     def test_someone_elses_camera(self):
-        x, p, R, t = view(20, 6, seed=5)
+        x, _, R, t = view(20, 6, seed=5)
         camera = Pinhole(K, 0.1)
         pose = solve_pnp(x, camera.project(x @ R.mT + t[:, None]), camera)
         assert (off(pose, R, t) < 1e-5).all()

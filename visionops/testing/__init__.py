@@ -74,6 +74,7 @@ ELSEWHERE = {
     "visionops.geometry.Motion": "tests/geometry/test_essential_matrix.py",
     "visionops.geometry.Normalized": "tests/geometry/test_linalg.py",
     "visionops.geometry.PlaneMotions": "tests/geometry/test_homography.py",
+    "visionops.geometry.PolynomialRoots": "tests/geometry/test_polynomials.py",
     "visionops.geometry.Pose": "tests/geometry/test_pnp.py",
     "visionops.geometry.ProjectionJacobian": "tests/geometry/test_cameras.py",
     "visionops.geometry.Roots": "tests/geometry/test_seven_point.py",

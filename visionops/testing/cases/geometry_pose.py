@@ -19,7 +19,7 @@ def scene(n: int, count: int, *, seed: int = 0, flat: bool = False) -> tuple[Ten
     x = low + 4 * torch.rand(n, count, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     if flat:
         x[..., 2] = 6 + 0.3 * x[..., 0] - 0.2 * x[..., 1]
-    turn = 0.3 * random(n, torch.float64, 3, 3, seed=seed + 1)
+    turn = 0.1 * random(n, torch.float64, 3, 3, seed=seed + 1)
     t = random(n, torch.float64, 3, seed=seed + 2)
     return x, torch.matrix_exp(turn - turn.mT), t / t.norm(dim=-1, keepdim=True)
 
