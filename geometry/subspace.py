@@ -14,8 +14,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from visionops.kernels.eigen import eigen_symmetric
+from visionops.kernels.eigen.definition import GAP
 
-from .implicit.eigen import GAP
 from .implicit.steps import STEPS, is_watched
 
 

@@ -59,10 +59,12 @@ def convert_boxes(
     check_choice("convert_boxes", "target", target, FORMATS)
     if source == target:
         return boxes
-    scale = None
     if "yolo" in (source, target):
         sizes = pair_like("convert_boxes", size, boxes, boxes.shape[: -3 if source == "quad" else -2]).flip(-1)
         scale = torch.cat([sizes, sizes], -1)[..., None, :]
+        if target == "yolo":
+            return convert_boxes(boxes, source, "cxcywh") / scale
+        return convert_boxes(boxes * scale, "cxcywh", target)
     if source in ("cxcywha", "quad"):
         quads = boxes if source == "quad" else corners_of(boxes)
         if target == "quad":
@@ -71,15 +73,13 @@ def convert_boxes(
             return _turned(quads)
         low, high = quads.amin(-2), quads.amax(-2)
     else:
-        low, high = _edges(boxes, source, scale)
+        low, high = _edges(boxes, source)
     if target == "xyxy":
         return torch.cat([low, high], -1)
     extent = high - low
     if target == "xywh":
         return torch.cat([low, extent], -1)
     centred = torch.cat([(low + high) / 2, extent], -1)
-    if target == "yolo":
-        return centred / scale
     if target == "cxcywh":
         return centred
     turned = torch.nn.functional.pad(centred, (0, 1))
@@ -171,10 +171,8 @@ def _length(vector: Tensor) -> Tensor:
     return torch.where(away, torch.where(away, square, 1).sqrt(), 0)
 
 
-def _edges(boxes: Tensor, source: str, scale: Tensor | None) -> tuple[Tensor, Tensor]:
+def _edges(boxes: Tensor, source: str) -> tuple[Tensor, Tensor]:
     """Returns the corners of least and largest coordinates of boxes without an angle."""
-    if scale is not None and source == "yolo":
-        boxes = boxes * scale
     first, second = boxes.split(2, -1)
     if source == "xyxy":
         return first, second

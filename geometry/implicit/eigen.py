@@ -10,16 +10,12 @@ eigenbasis is NaN, do no harm. Source: J. R. Magnus, On differentiating eigenval
 
 from __future__ import annotations
 
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from visionops.kernels.eigen import eigen_symmetric
+from visionops.kernels import eigen as kernels
 
 from .steps import STEPS, is_watched
-
-# The next eigenvalue must be farther than this from the least, of the greatest: rounding of float32 input leaves 1e-13.
-GAP = 1e-12
 
 
 def least_eigenvector(
@@ -32,16 +28,9 @@ def least_eigenvector(
 
     Gradient: to the matrix; 0 where the eigenvector is not unique. Right to the second derivative.
     """
-    values, vectors = eigen_symmetric(matrix)
-    gaps = values[..., 1:] - values[..., :1]
-    unique = gaps[..., 0] > GAP * values.abs().amax(-1)
-    h = vectors[..., 0]
-    h = h * torch.where(h.gather(-1, h.abs().argmax(-1, keepdim=True)) < 0, -1.0, 1.0)
+    h, inverse, unique = kernels.least_eigenvector(matrix)
     if not is_watched(matrix):
         return h, unique
-    scale = torch.where(unique[..., None], 1 / torch.where(unique[..., None], gaps, 1), 0)
-    others = vectors[..., 1:]
-    inverse = (others * scale[..., None, :]) @ others.mT
     for _ in range(STEPS):
         image = (matrix @ h[..., None])[..., 0]
         rest = image - (h * image).sum(-1, keepdim=True) / (h * h).sum(-1, keepdim=True) * h

@@ -68,6 +68,12 @@ class TestFitLine:
         assert line.shape == (4, 3) and line.isfinite().all() and not valid.any()
         assert fit_line(torch.zeros(0, 5, 2)).shape == (0, 3)
 
+    def test_all_weights_zero(self):
+        points, w = normal(5, 2).requires_grad_(), torch.zeros(5, dtype=D, requires_grad=True)
+        line, valid = fit_line(points, weights=w, return_valid=True)
+        assert not valid and line.isfinite().all()
+        assert all(g.isfinite().all() for g in torch.autograd.grad(line.sum(), (points, w)))
+
     def test_points_without_weight_do_not_count(self):
         points = torch.cat([along(0.7, 2) + 0.1 * normal(6, 2), torch.tensor([[NAN, 0], [1e6, -1e6]], dtype=D)])
         w = torch.ones(8, dtype=D)

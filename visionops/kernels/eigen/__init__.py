@@ -1,5 +1,5 @@
 """Eigenvalues and eigenvectors of many small symmetric matrices."""
 
-from .op import eigen_symmetric
+from .op import eigen_symmetric, least_eigenvector
 
-__all__ = ["eigen_symmetric"]
+__all__ = ["eigen_symmetric", "least_eigenvector"]

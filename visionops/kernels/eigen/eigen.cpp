@@ -1,9 +1,8 @@
 // Cyclic Jacobi rotations: every matrix of a group is turned in the same plane at the same time, each by its own angle,
 // so that the arithmetic is that of whole registers. Source: Golub and Van Loan, Matrix Computations, 2013, 8.5.
-#include "eigen/eigen.h"
-
 #include <algorithm>
-#include <cmath>
+
+#include "eigen/lanes.h"
 
 namespace visionops {
 namespace VISIONOPS_ISA {
@@ -14,48 +13,42 @@ constexpr int SWEEPS = 16;
 // What is left beside the diagonal, squared and relative to the matrix: below rounding.
 constexpr double REST = 1e-34;
 
-using Lane = double[GROUP];
-
 struct Group {
   int n;
-  alignas(64) Lane a[LARGEST_MATRIX][LARGEST_MATRIX];  // the upper triangle counts
-  alignas(64) Lane v[LARGEST_MATRIX][LARGEST_MATRIX];  // rows are vectors
+  Lanes a[LARGEST_MATRIX][LARGEST_MATRIX];  // the upper triangle counts
+  Lanes v[LARGEST_MATRIX][LARGEST_MATRIX];  // rows are vectors
 
   void rotate(int p, int q) {
-    alignas(64) Lane sine, cosine, tangent;
-    for (int l = 0; l < GROUP; ++l) {
-      const double off = a[p][q][l];
-      const double ratio = (a[q][q][l] - a[p][p][l]) / (2 * (off == 0 ? 1.0 : off));
-      const double t = std::copysign(1 / (std::fabs(ratio) + std::sqrt(ratio * ratio + 1)), ratio);
-      tangent[l] = off == 0 ? 0.0 : t;
-      cosine[l] = 1 / std::sqrt(tangent[l] * tangent[l] + 1);
-      sine[l] = tangent[l] * cosine[l];
-    }
-    for (int l = 0; l < GROUP; ++l) {
-      a[p][p][l] -= tangent[l] * a[p][q][l];
-      a[q][q][l] += tangent[l] * a[p][q][l];
-      a[p][q][l] = 0;
-    }
+    const Lanes off = a[p][q], nothing = off - off;
+    const Lanes ratio = (a[q][q] - a[p][p]) / (2 * (off == 0 ? nothing + 1 : off));
+    Lanes size = ratio < 0 ? -ratio : ratio, hypotenuse = ratio * ratio + 1;
+    root(hypotenuse);
+    Lanes tangent = 1 / (size + hypotenuse);
+    tangent = ratio < 0 ? -tangent : tangent;
+    tangent = off == 0 ? nothing : tangent;
+    Lanes length = tangent * tangent + 1;
+    root(length);
+    const Lanes cosine = 1 / length, sine = tangent * cosine;
+    a[p][p] -= tangent * off;
+    a[q][q] += tangent * off;
+    a[p][q] = nothing;
     for (int k = 0; k < p; ++k) turn(a[k][p], a[k][q], cosine, sine);
     for (int k = p + 1; k < q; ++k) turn(a[p][k], a[k][q], cosine, sine);
     for (int k = q + 1; k < n; ++k) turn(a[p][k], a[q][k], cosine, sine);
     for (int k = 0; k < n; ++k) turn(v[p][k], v[q][k], cosine, sine);
   }
 
-  static void turn(Lane& x, Lane& y, const Lane& cosine, const Lane& sine) {
-    for (int l = 0; l < GROUP; ++l) {
-      const double before = x[l];
-      x[l] = cosine[l] * before - sine[l] * y[l];
-      y[l] = sine[l] * before + cosine[l] * y[l];
-    }
+  static void turn(Lanes& x, Lanes& y, const Lanes& cosine, const Lanes& sine) {
+    const Lanes before = x;
+    x = cosine * before - sine * y;
+    y = sine * before + cosine * y;
   }
 
   bool converged() const {
-    alignas(64) Lane off{}, on{};
+    Lanes off = a[0][0] - a[0][0], on = off;
     for (int p = 0; p < n; ++p) {
-      for (int l = 0; l < GROUP; ++l) on[l] += a[p][p][l] * a[p][p][l];
-      for (int q = p + 1; q < n; ++q)
-        for (int l = 0; l < GROUP; ++l) off[l] += a[p][q][l] * a[p][q][l];
+      on += a[p][p] * a[p][p];
+      for (int q = p + 1; q < n; ++q) off += a[p][q] * a[p][q];
     }
     bool all = true;
     for (int l = 0; l < GROUP; ++l) all = all && off[l] <= REST * on[l];

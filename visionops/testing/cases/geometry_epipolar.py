@@ -6,7 +6,7 @@ from torch import Tensor
 from visionops.geometry import epipolar
 from visionops.testing.operators import Geometry
 
-from .geometry_projective import EYE, K, t
+from .geometry_projective import EYE, K, Make, t
 from .geometry_solvers import RANK1, random
 
 R = [[0.96, 0.0, 0.28], [0.0, 1.0, 0.0], [-0.28, 0.0, 0.96]]
@@ -29,8 +29,8 @@ def seen(points: object, rotation: object = R, translation: object = T) -> tuple
     return first[:, :2] / first[:, 2:], second[:, :2] / second[:, 2:]
 
 
-def _exact(points: object, *motion: object, weights: object = None) -> object:
-    ones = [1.0] * len(points)  # type: ignore[arg-type]
+def _exact(points: list[list[float]], *motion: object, weights: object = None) -> Make:
+    ones = [1.0] * len(points)
     return lambda: (*seen(points, *motion), _double(weights or ones))
 
 

@@ -1,5 +1,8 @@
 """Maps of the plane and of space between points."""
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -7,6 +10,9 @@ from visionops.geometry import projective
 from visionops.testing.operators import Geometry
 
 from .geometry_solvers import random
+
+Make = Callable[[], tuple[Tensor, ...]]
+Example = Callable[[int, torch.dtype], tuple[Tensor, ...]]
 
 SQUARE = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]
 LINE = [[0.0, 0.0], [1.0, 2.0], [2.0, 4.0], [3.0, 6.0], [4.0, 8.0]]
@@ -17,19 +23,19 @@ SPACE = [[0.0, 0.0, 0.0], [1.0, 0.2, 0.0], [0.1, 1.0, 0.3], [0.4, 0.2, 1.0], [1.
 PLANE3 = [[0.0, 0.0, 0.0], [1.0, 0.2, 0.0], [0.1, 1.0, 0.0], [0.7, 0.9, 0.0], [0.3, 0.1, 0.0]]
 
 
-def t(*values: object) -> object:
+def t(*values: object) -> Make:
     """Returns a maker of float64 tensors."""
     return lambda: tuple(torch.tensor(v, dtype=torch.float64) for v in values)
 
 
-def mapped(points: object, matrix: object = TILT) -> list[list[float]]:
+def mapped(points: object, matrix: object = TILT) -> Any:
     """Returns points, to the last bit, mapped by a homography, an affine or a rigid map."""
     p, m = torch.tensor(points, dtype=torch.float64), torch.tensor(matrix, dtype=torch.float64)
     q = torch.nn.functional.pad(p, (0, 1), value=1.0) @ m.mT
     return (q[..., :-1] / q[..., -1:]).tolist()
 
 
-def _pairs(points: list[list[float]], spread: float = 0.1) -> object:
+def _pairs(points: list[list[float]], spread: float = 0.1) -> Example:
     """Returns a maker of examples: points, and those that they map to, both moved."""
 
     def make(n: int, dtype: torch.dtype) -> tuple[Tensor, ...]:
@@ -41,9 +47,9 @@ def _pairs(points: list[list[float]], spread: float = 0.1) -> object:
     return make
 
 
-def _weighted(points: list[list[float]]) -> object:
+def _weighted(points: list[list[float]]) -> Example:
     pairs = _pairs(points)
-    return lambda n, dtype: (*pairs(n, dtype), random(n, dtype, len(points), seed=2).abs() + 0.1)  # type: ignore[operator]
+    return lambda n, dtype: (*pairs(n, dtype), random(n, dtype, len(points), seed=2).abs() + 0.1)
 
 
 MOTION = [[0.6, -0.8, 0.0, 1.0], [0.8, 0.6, 0.0, 2.0], [0.0, 0.0, 1.0, -1.0], [0.0, 0.0, 0.0, 1.0]]
@@ -81,13 +87,13 @@ EYE = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
 K = [[2.0, 0.1, 0.3], [0.0, 1.9, -0.2], [0.0, 0.0, 1.0]]
 
 
-def _of_weights(function: object) -> object:
-    return lambda p1, p2, w: function(p1, p2, weights=w, return_valid=True)  # type: ignore[operator]
+def _of_weights(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda p1, p2, w: function(p1, p2, weights=w, return_valid=True)
 
 
-def _refine(p1: Tensor, p2: Tensor, w: Tensor) -> Tensor:
+def _refine(p1: Tensor, p2: Tensor, w: Tensor) -> Any:
     start = torch.tensor(TILT, dtype=p1.dtype)
-    return projective.refine_homography(start, p1, p2, weights=w, return_valid=True)  # type: ignore[return-value]
+    return projective.refine_homography(start, p1, p2, weights=w, return_valid=True)
 
 
 def _matrices(n: int, dtype: torch.dtype) -> tuple[Tensor, ...]:
@@ -96,7 +102,7 @@ def _matrices(n: int, dtype: torch.dtype) -> tuple[Tensor, ...]:
 
 
 def _errors(n: int, dtype: torch.dtype) -> tuple[Tensor, ...]:
-    first, second = _pairs(SIX)(n, dtype)  # type: ignore[operator]
+    first, second = _pairs(SIX)(n, dtype)
     return (torch.tensor(TILT, dtype=torch.float64) + 0.01 * random(n, torch.float64, 3, 3)).to(dtype), first, second
 
 
