@@ -144,7 +144,7 @@ def _between_extrema(c: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:
         values = _horner(list(p), cuts)
         positive = values >= 0
         if last:
-            positive = torch.cat([ends[:1], positive[1:-1], ends[1:]])
+            positive = torch.where(cuts == 1, ends[1], torch.where(cuts == -1, ends[0], positive))
         crosses = positive[1:] != positive[:-1]
         # Without a root the next polynomial has no cut there: an empty piece.
         x = _search(p, cuts, positive[:-1], crosses, FINE if last else COARSE)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from visionops.arguments import check_choice
 from visionops.geometry.arguments import check_batches, check_matrix, check_points, or_nan
-from visionops.geometry.implicit import implicit_root
+from visionops.geometry.implicit import implicit_root, nearest_rotation
 from visionops.geometry.implicit.steps import GRADS, Grad
 from visionops.geometry.rotations.layout import guarded, lifted
 from visionops.geometry.rotations.mean import weighted
@@ -77,6 +77,11 @@ def interpolated(group: Group, start: Tensor, end: Tensor, t: Tensor | float) ->
     return guarded(core, start, end, t, dims=(2, 2, 0), shape=(n, n))
 
 
+def rotation_near(matrix: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
+    rotation, _ = nearest_rotation(matrix, return_valid=True)
+    return rotation
+
+
 def mean(
     group: Group,
     elements: Float[Tensor, "*batch n d d"],
@@ -100,7 +105,6 @@ def mean(
     x, w, good = weighted(f"{group.name}.average", "elements", elements, weights, n)
     batch = torch.broadcast_shapes(x.shape[:-3], w.shape[:-1])
     x, w = x.expand((*batch, *x.shape[-3:])), w.expand((*batch, *w.shape[-1:]))
-    some = (w.detach() > 0).any(-1)
     first = start(x.detach(), w.detach()[..., None, None])
 
     def offset(x: Tensor, first: Tensor, step: Tensor) -> Tensor:
@@ -117,4 +121,4 @@ def mean(
     for _ in range(PLAIN):
         first = stepped(residual(zero, x.detach(), w.detach()))
     step, found = implicit_root(residual, zero, x, w, iterations=NEWTON, grad=grad, return_valid=True)
-    return or_nan(stepped(step), good).to(elements.dtype), good & found & some
+    return or_nan(stepped(step), good).to(elements.dtype), good & found

@@ -13,13 +13,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from visionops.geometry.arguments import check_matrix, check_vector
-from visionops.geometry.implicit import nearest_rotation
 from visionops.geometry.implicit.steps import Grad
 from visionops.geometry.rotations.forms import cross, dot, spin, transposed, vector_and_lever
 from visionops.geometry.rotations.layout import guarded
 from visionops.geometry.rotations.series import stumpff
 
-from .common import Group, acted, interpolated, joined, mean, parts
+from .common import Group, acted, interpolated, joined, mean, parts, rotation_near
 
 __all__ = [
     "act",
@@ -215,7 +214,7 @@ def average(
 
     Args:
         elements: rigid motions, up to rounding. Unique where they turn by less than a right angle from their mean.
-        weights: at least 0; an element of weight 0 may be anything, NaN too. None counts all alike.
+        weights: below 0 counts as 0; an element of weight 0 may be anything, NaN too. None counts all alike.
         grad: "implicit" differentiates the equation, "unroll" the iterations; "none" is a constant.
         return_valid: whether to return also where the iterations converged, to a mean of some.
 
@@ -309,7 +308,7 @@ def _adjoint(m: Tensor) -> Tensor:
 def _start(x: Tensor, w: Tensor) -> Tensor:
     """Returns the mean by chords of the rotations, and that of the shifts."""
     together = (w * x).sum(-3)
-    top = torch.cat([nearest_rotation(together[..., :3, :3]), together[..., :3, 3:]], -1)
+    top = torch.cat([rotation_near(together[..., :3, :3]), together[..., :3, 3:]], -1)
     last = torch.eye(4, dtype=x.dtype, device=x.device)[3:]
     return torch.cat([top, last.expand(*top.shape[:-2], 1, 4)], -2)
 

@@ -14,13 +14,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from visionops.geometry.arguments import check_matrix, check_vector
-from visionops.geometry.implicit import nearest_rotation
 from visionops.geometry.implicit.steps import Grad
 from visionops.geometry.rotations.forms import cross, dot, spin, transposed, vector_of_matrix
 from visionops.geometry.rotations.layout import guarded
 from visionops.geometry.rotations.series import constant, stumpff
 
-from .common import Group, acted, interpolated, joined, mean, parts
+from .common import Group, acted, interpolated, joined, mean, parts, rotation_near
 
 __all__ = [
     "act",
@@ -213,7 +212,7 @@ def average(
 
     Args:
         elements: similarities, up to rounding. Unique where they turn by less than a right angle from their mean.
-        weights: at least 0; an element of weight 0 may be anything, NaN too. None counts all alike.
+        weights: below 0 counts as 0; an element of weight 0 may be anything, NaN too. None counts all alike.
         grad: "implicit" differentiates the equation, "unroll" the iterations; "none" is a constant.
         return_valid: whether to return also where the iterations converged, to a mean of some.
 
@@ -328,7 +327,7 @@ def _start(x: Tensor, w: Tensor) -> Tensor:
     square = block.square().sum((-1, -2), keepdim=True) / 3
     square = torch.where(square > 0, square, 1)
     scale = (w * square.log() / 2).sum(-3).exp()
-    rotation = nearest_rotation((w * block / square.sqrt()).sum(-3))
+    rotation = rotation_near((w * block / square.sqrt()).sum(-3))
     top = torch.cat([scale * rotation, (w * x[..., :3, 3:]).sum(-3)], -1)
     last = torch.eye(4, dtype=x.dtype, device=x.device)[3:]
     return torch.cat([top, last.expand(*top.shape[:-2], 1, 4)], -2)

@@ -12,11 +12,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from visionops.geometry.arguments import check_matrix, check_vector
-from visionops.geometry.implicit import nearest_rotation
 from visionops.geometry.implicit.steps import Grad
 from visionops.geometry.rotations.layout import guarded
 
-from .common import Group, acted, interpolated, mean
+from .common import Group, acted, interpolated, mean, rotation_near
 
 __all__ = [
     "act",
@@ -211,7 +210,7 @@ def average(
 
     Args:
         elements: rotations, up to rounding. Unique where they turn by less than a right angle from their mean.
-        weights: at least 0; an element of weight 0 may be anything, NaN too. None counts all alike.
+        weights: below 0 counts as 0; an element of weight 0 may be anything, NaN too. None counts all alike.
         grad: "implicit" differentiates the equation, "unroll" the iterations; "none" is a constant.
         return_valid: whether to return also where the iterations converged, to a mean of some.
 
@@ -264,7 +263,7 @@ def _adjoint(m: Tensor) -> Tensor:
 
 
 def _start(x: Tensor, w: Tensor) -> Tensor:
-    return nearest_rotation((w * x).sum(-3))
+    return rotation_near((w * x).sum(-3))
 
 
 _GROUP = Group("so2", 2, 1, _exp, _log, _inverse)

@@ -38,7 +38,7 @@ def average_rotation(
 
     Args:
         rotations: rotation matrices.
-        weights: at least 0; a rotation of weight 0 may be anything, NaN too. None counts all alike.
+        weights: below 0 counts as 0; a rotation of weight 0 may be anything, NaN too. None counts all alike.
         return_valid: whether to return also where the mean is finite and unique: not of none, nor of two half a turn
             apart.
 

@@ -305,6 +305,12 @@ class TestQuaternions:
             assert (torch.autograd.grad(function(q).pow(2).sum() + function(q).sum(), q)[0] == 0).all()
         assert torch.equal(r.quaternion_to_matrix(q), torch.eye(3).double())
 
+    def test_half_a_turn_has_one_vector_whatever_the_sign(self):
+        for axis in AXES:
+            v = r.quaternion_to_axis_angle(tensor([np.r_[0.0, axis], np.r_[0.0, -axis]]))
+            want = math.pi * axis * np.sign(axis[np.abs(axis).argmax()])
+            np.testing.assert_allclose(v, [want, want], atol=1e-14)
+
     @pytest.mark.parametrize("sign", [1, -1])
     def test_slerp_is_scipys(self, sign):
         from scipy.spatial.transform import Slerp
@@ -378,6 +384,11 @@ class TestAverageRotation:
         torch.testing.assert_close(found, r.average_rotation(x, weights=w), rtol=0, atol=1e-14)
         assert valid
         assert torch.autograd.grad(found.sum(), bad)[0].isfinite().all()
+
+    def test_a_negative_weight_counts_as_0(self):
+        x = r.random_rotation((3,), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        found = r.average_rotation(x, weights=torch.tensor([1.0, 2, -1]).double())
+        torch.testing.assert_close(found, r.average_rotation(x[:2], weights=torch.tensor([1.0, 2]).double()))
 
     def test_none_and_opposite_ones_are_not_valid(self):
         x = torch.stack([torch.eye(3), torch.diag(torch.tensor([1.0, -1, -1]))])
