@@ -146,7 +146,7 @@ def normalize_points(
         kept = points
     else:
         counts = weights[..., None].clamp(min=0)
-        kept = torch.where(counts > 0, points, 0)
+        kept = torch.where((counts > 0) | points.isfinite(), points, 0)  # a finite one moves the weight's gradient
     total = counts.sum(-2, keepdim=True)
     share = counts / torch.where(total > 0, total, 1)
     centre = (share * kept).sum(-2, keepdim=True)

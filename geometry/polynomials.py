@@ -200,7 +200,7 @@ def _narrow(
     ahead = x - step
     size = step.abs()
     # A step must stay inside and shrink, or the piece is halved, until steps are rounding.
-    trusted = (ahead >= low) & (ahead <= high) & (size * 2 <= before) & (slope != 0)
+    trusted = (ahead >= low - ROUNDING) & (ahead <= high + ROUNDING) & (size * 2 <= before) & (slope != 0)
     trusted |= size <= ROUNDING
     half = (high - low) / 2
     return low, high, torch.where(trusted, ahead, low + half), torch.where(trusted, size, half), below

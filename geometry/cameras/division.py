@@ -69,4 +69,4 @@ def _denominator(k: Tensor, x: Tensor, y: Tensor, z: Tensor) -> tuple[Tensor, Te
     value = torch.where(front, z + length, -4 * k * square / torch.where(back > 0, back, 1))
     least = LEAST * size
     held = torch.maximum(value, torch.where(size > 0, least, 2))
-    return held, real & (value > least) & (front | (k < 0))
+    return held, real & (value > least)

@@ -45,8 +45,7 @@ def look_up(table: Table, target: Float[Tensor, "*batch n"]) -> Float[Tensor, "*
     values = table.values.expand(*batch, -1).contiguous()
     target = target.expand(*batch, -1).contiguous()
     known = values.isfinite()
-    low = torch.searchsorted(values, target, right=True).clamp(1, values.shape[-1]) - 1
-    low = torch.minimum(low, known.sum(-1, keepdim=True) - 1)
+    low = torch.minimum(torch.searchsorted(values, target, right=True), known.sum(-1, keepdim=True)) - 1
     rises = known[..., 1:]
     rise = torch.where(rises, values[..., 1:] - torch.where(known, values, 0)[..., :-1], 1)
     slopes = torch.where(rises, (table.nodes[1:] - table.nodes[:-1]) / rise, 0)

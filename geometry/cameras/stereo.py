@@ -95,7 +95,6 @@ def stereo_rectify(
         good = good if whole is None else good & whole[..., 0]
     cameras = [_where(good, camera) for camera in cameras]
     R = torch.where(good[..., None, None], R, torch.eye(3, dtype=R.dtype, device=R.device))
-    t = torch.where(good[..., None], t, 1)
 
     half, unique = nearest_rotation(torch.eye(3, dtype=R.dtype, device=R.device) + R.mT, return_valid=True)
     turned = (half @ t[..., None])[..., 0]

@@ -27,7 +27,7 @@ from visionops.kernels.functions import opaque
 from .equations import Roots, check_matches, epipolar_rows, matched, null_space
 
 SLOTS = 10
-# Newton steps that make a root of the polynomial exact.
+# Newton steps with one inverse; twice as many make a root of the polynomial exact.
 POLISH = 3
 # |x2^T E x1| of unit equations, up to which a candidate is a root.
 RESIDUAL = 1e-9
@@ -90,7 +90,14 @@ def find_essential(
 
 
 def _matrix(
-    rows: Tensor, rotation: Tensor, t: Tensor, inverse: Tensor, found: Tensor, regular: Tensor, watched: bool
+    rows: Tensor,
+    rotation: Tensor,
+    t: Tensor,
+    tangent: Tensor,
+    inverse: Tensor,
+    found: Tensor,
+    regular: Tensor,
+    watched: bool,
 ) -> Tensor:
     """Returns matrices (..., 10, 3, 3) as functions of the rows, near poses that are constants; see `_find`."""
     matrix = _crossed(t, rotation)
@@ -99,7 +106,6 @@ def _matrix(
     sign = torch.where(found[..., None, None], sign, 0)
     if not watched:
         return sign * matrix
-    tangent = tangents(t)
 
     def essential(u: Tensor) -> Tensor:
         """Moves a pose, exactly to the second order: u is 0 and has derivatives."""
@@ -125,8 +131,9 @@ def _crossed(vector: Tensor, matrix: Tensor) -> Tensor:
 def _find(rows: Tensor, basis: Tensor, good: Tensor) -> tuple[Tensor, ...]:
     """Returns the roots of (b, 5, 9) equations, whose solutions (b, 9, 4) span, in ten slots.
 
-    R (b, 10, 3, 3), unit t (b, 10, 3), the inverse (b, 10, 5, 5) of the derivative of the equations by a turn of R from
-    the left and by t along its tangent, which slots are roots, and which of those isolated; 0 elsewhere.
+    R (b, 10, 3, 3), unit t (b, 10, 3), its tangent (b, 10, 3, 2), the inverse (b, 10, 5, 5) of the derivative of the
+    equations by a turn of R from the left and by t along the tangent, which slots are roots, and which of those are
+    isolated; 0 elsewhere.
     """
     b = len(rows)
     spanned = basis.mT.unflatten(-1, (3, 3)).contiguous()  # (b, 4, 3, 3)
@@ -140,19 +147,20 @@ def _find(rows: Tensor, basis: Tensor, good: Tensor) -> tuple[Tensor, ...]:
     reduced = torch.where(finite[:, None, None, None], reduced, 0)[problem]
     rotation, t = _pose(_candidates(spanned[problem], reduced, pairs.flatten(0, 1)[lanes]), kept)
     rows = rows[problem]
-    for k in range(POLISH + 1):
+    # Two pairs of steps, each with one inverse: the second is that of the exact root.
+    for _ in range(2):
         tangent = tangents(t)
-        value = (rows @ _crossed(t, rotation).flatten(-2)[..., None])[..., 0]
         inverse, regular = _inverse(_derivative(rows, rotation, t, tangent), kept)
-        if k == POLISH:
-            break
-        u = (inverse @ value[..., None])[..., 0]
-        rotation = cayley(-u[..., :3]) @ rotation
-        t = t - (tangent @ u[..., 3:, None])[..., 0]
-        t = t / torch.linalg.vector_norm(t, dim=-1, keepdim=True)
+        for _ in range(POLISH):
+            value = (rows @ _crossed(t, rotation).flatten(-2)[..., None])[..., 0]
+            u = (inverse @ value[..., None])[..., 0]
+            rotation = cayley(-u[..., :3]) @ rotation
+            t = t - (tangent @ u[..., 3:, None])[..., 0]
+            t = t / torch.linalg.vector_norm(t, dim=-1, keepdim=True)
+    value = (rows @ _crossed(t, rotation).flatten(-2)[..., None])[..., 0]
     kept = kept & (value.abs().amax(-1) <= RESIDUAL * rows.abs().amax((-1, -2)))
     out = []
-    for part in (rotation, t, inverse, kept, regular & kept):
+    for part in (rotation, t, tangent, inverse, kept, regular & kept):
         part = torch.where(kept.reshape(-1, *(1,) * (part.ndim - 1)), part, torch.zeros_like(part))
         out.append(part.new_zeros(b * SLOTS, *part.shape[1:]).index_copy(0, lanes, part).unflatten(0, (b, SLOTS)))
     return tuple(out)
@@ -271,7 +279,7 @@ def _pose(e: Tensor, found: Tensor) -> tuple[Tensor, Tensor]:
     length = torch.linalg.vector_norm(t, dim=-1, keepdim=True)
     t = torch.where(length > 0, t / torch.where(length > 0, length, 1), eye[2])
     rotation = cofactors(e) - _crossed(t, e)
-    for _ in range(4):  # Newton's iteration for the nearest rotation, from nearby
+    for _ in range(3):  # Newton's iteration for the nearest rotation, from nearby
         rotation = 1.5 * rotation - 0.5 * rotation @ rotation.mT @ rotation
     good = found & rotation.isfinite().all(-1).all(-1)[..., None, None]
     return torch.where(good, rotation, eye), t
@@ -279,11 +287,14 @@ def _pose(e: Tensor, found: Tensor) -> tuple[Tensor, Tensor]:
 
 def _empty(rows: Tensor, basis: Tensor, good: Tensor) -> tuple[Tensor, ...]:
     b = len(rows)
-    sizes = ((3, 3), (3,), (5, 5))
+    sizes = ((3, 3), (3,), (3, 2), (5, 5))
     flags = [rows.new_empty(b, SLOTS, dtype=torch.bool) for _ in range(2)]
     return *(rows.new_empty(b, SLOTS, *size) for size in sizes), *flags
 
 
 _declared = opaque(
-    "five_point", "(Tensor rows, Tensor basis, Tensor good) -> (Tensor, Tensor, Tensor, Tensor, Tensor)", _find, _empty
+    "five_point",
+    "(Tensor rows, Tensor basis, Tensor good) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
+    _find,
+    _empty,
 )

@@ -228,8 +228,8 @@ def average(
     Source: Manton, A globally convergent numerical algorithm for computing the centre of mass on compact Lie groups,
         2004.
 
-    >>> log(average(exp(torch.tensor([[0.1, 0.0, 0.0], [0.3, 0.0, 0.0]]))))
-    tensor([0.2000, 0.0000, 0.0000])
+    >>> log(average(exp(torch.tensor([[0.1, 0.0, 0.0], [0.3, 0.0, 0.0]]))))[0]
+    tensor(0.2000)
     """
     found, valid = mean(_GROUP, elements, weights, _start, grad)
     return (found, valid) if return_valid else found

@@ -31,7 +31,7 @@ from .rays import Pose, check_pose_points, unit_rays
 
 LEAST = {"epnp": 4, "dlt": 6}
 # Levenberg-Marquardt steps on the four coordinates in the span, and the damping's start, growth and fall.
-STEPS, DAMPING, GROW, SHRINK = 15, 1e-3, 10.0, 0.1
+STEPS, DAMPING, GROW, SHRINK = 10, 1e-3, 10.0, 0.1
 # The least eigenvalue of the Hessian at a solution, of size one.
 REGULAR = 1e-7
 

@@ -51,8 +51,8 @@ def average_rotation(
 
     >>> turns = torch.tensor([[0.1, 0.0, 0.0], [0.3, 0.0, 0.0]])
     >>> from visionops.geometry.rotations import axis_angle_to_matrix, matrix_to_axis_angle
-    >>> matrix_to_axis_angle(average_rotation(axis_angle_to_matrix(turns)))
-    tensor([0.2000, 0.0000, 0.0000])
+    >>> matrix_to_axis_angle(average_rotation(axis_angle_to_matrix(turns)))[0]
+    tensor(0.2000)
     """
     x, w, good = weighted("average_rotation", "rotations", rotations, weights, 3)
     mean, unique = nearest_rotation((w[..., None, None] * x).sum(-3), return_valid=True)

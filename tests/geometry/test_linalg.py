@@ -85,6 +85,18 @@ class TestNormalizePoints:
         assert matrix[:2, :2].tolist() == [[1, 0], [0, 1]] and out.abs().sum() < 1e-12
         assert torch.autograd.grad(out.sum(), points)[0].isfinite().all()
 
+    def test_gradient_of_a_weight_of_zero(self):
+        points = normal(5, 2)
+
+        def run(free):
+            weights = torch.cat([torch.ones(4, dtype=D), free])
+            return normalize_points(points, weights=weights).matrix
+
+        h = 1e-6
+        expected = (run(torch.tensor([h], dtype=D)) - run(torch.tensor([0.0], dtype=D))) / h
+        found = torch.autograd.functional.jacobian(run, torch.zeros(1, dtype=D))[..., 0]
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
     def test_errors(self):
         with pytest.raises(ValueError, match=r"normalize_points: weights must be of shape \(\*batch, 4\)"):
             normalize_points(torch.zeros(4, 2), weights=torch.ones(3))

@@ -44,8 +44,8 @@ class TestPolynomialRoots:
 
     def test_lost_degrees_are_roots_at_infinity(self):
         values, valid = polynomial_roots(torch.tensor([0.0, 0.0, 1.0, -3.0, 2.0], dtype=D))
-        assert valid.tolist() == [True, True, False, False]
-        assert values.tolist() == pytest.approx([1, 2, 0, 0], abs=1e-14)
+        assert valid.sum() == 2 and (values[~valid] == 0).all()
+        assert values[valid].sort().values.tolist() == pytest.approx([1, 2], abs=1e-14)
 
     def test_double_root(self):
         c = torch.from_numpy(np.poly([0.3, 0.3, -2.0])).requires_grad_()

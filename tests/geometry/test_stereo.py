@@ -25,6 +25,10 @@ SIZE = (480, 640)
 SHIFTS = [[-0.5, 0.03, 0.02], [0.03, -0.5, 0.05], [0.4, 0.1, -0.1], [0.1, 0.4, 0.1]]
 
 
+def close(actual, expected, atol=1e-12):
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=atol)
+
+
 def rectified(t, **options):
     cameras = BrownConradyCamera(K1, LENS1), BrownConradyCamera(K2, LENS2)
     return stereo_rectify(*cameras, TURN, torch.tensor(t, dtype=D), SIZE, **options)
@@ -46,9 +50,9 @@ class TestStereoRectify:
         found = stereo_rectify(K1, K2, TURN, torch.tensor(t, dtype=D), SIZE, **options)
         assert found.valid
         for one, other in zip(found[:2], expected[:2], strict=True):
-            np.testing.assert_allclose(one, other, atol=1e-12)
+            close(one, other, atol=1e-12)
         for one, other in zip(found[2:5], expected[2:5], strict=True):
-            np.testing.assert_allclose(one, other, atol=2e-4)  # OpenCV's corners are float32
+            close(one, other, atol=2e-4)  # OpenCV's corners are float32
 
     @pytest.mark.parametrize("alpha", [-1, 0, 1])
     def test_with_distortion_is_nearly_opencvs(self, alpha):
@@ -59,7 +63,7 @@ class TestStereoRectify:
         )
         found = rectified(t, alpha=None if alpha < 0 else alpha, zero_disparity=False)
         for one, other in zip(found[2:5], expected[2:5], strict=True):
-            np.testing.assert_allclose(one, other, atol=1e-2)  # OpenCV undistorts by 5 iterations
+            close(one, other, atol=1e-2)  # OpenCV undistorts by 5 iterations
 
     @pytest.mark.parametrize("t", SHIFTS)
     def test_epipolar_lines_are_rows_and_disparity_is_depth(self, t):
@@ -70,12 +74,12 @@ class TestStereoRectify:
         pixels1 = undistort_points(one.project(points), one, matrix=found.P1[:, :3], R=found.R1)
         pixels2 = undistort_points(project_points(points, two, TURN, shift), two, matrix=found.P2[:, :3], R=found.R2)
         axis = int(abs(t[1]) > abs(t[0]))
-        np.testing.assert_allclose(pixels1[:, 1 - axis], pixels2[:, 1 - axis], atol=1e-9)
+        close(pixels1[:, 1 - axis], pixels2[:, 1 - axis], atol=1e-9)
         disparity = (pixels1 - pixels2)[:, axis, None]
         homogeneous = torch.cat([pixels1, disparity, torch.ones_like(disparity)], -1) @ found.Q.mT
-        np.testing.assert_allclose(homogeneous[:, :3] / homogeneous[:, 3:], points @ found.R1.mT, atol=1e-10)
+        close(homogeneous[:, :3] / homogeneous[:, 3:], points @ found.R1.mT, atol=1e-10)
         seen2 = torch.cat([points @ found.R1.mT, torch.ones_like(disparity)], -1) @ found.P2.mT
-        np.testing.assert_allclose(seen2[:, :2] / seen2[:, 2:], pixels2, atol=1e-9)
+        close(seen2[:, :2] / seen2[:, 2:], pixels2, atol=1e-9)
 
     @pytest.mark.parametrize("alpha", [0.0, 1.0])
     def test_alpha_fills_or_keeps_all(self, alpha):

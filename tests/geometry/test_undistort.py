@@ -34,6 +34,10 @@ LENS = [-0.28, 0.08, 0.001, -0.002, 0.01, 0.05, 0.02, 0.003, 0.002, -0.001, 0.00
 WIDE = [8.2, 3.1, 1e-4, -2e-4, 0.12, 8.6, 6.4, 0.9]
 
 
+def close(actual, expected, atol=1e-12):
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=atol)
+
+
 def lens(k, matrix=K):
     return BrownConradyCamera(matrix, torch.tensor(k, dtype=D))
 
@@ -50,9 +54,9 @@ class TestUndistort:
         pixels = grid(8)
         rays, valid = camera.unproject(pixels, return_valid=True)
         assert valid.all()
-        np.testing.assert_allclose(camera.project(rays), pixels, rtol=0, atol=1e-12 * 640)
+        close(camera.project(rays), pixels, atol=1e-12 * 640)
         normalised = normalize_pixels(pixels, K)
-        np.testing.assert_allclose(camera.distort(camera.undistort(normalised)), normalised, rtol=0, atol=1e-12)
+        close(camera.distort(camera.undistort(normalised)), normalised, atol=1e-12)
 
     @pytest.mark.parametrize("n", [4, 5, 8, 12, 14])
     def test_is_opencvs(self, n):
@@ -61,9 +65,9 @@ class TestUndistort:
             grid().numpy()[:, None], K.numpy(), np.array(LENS[:n]), None, TURN.numpy(), NEW.numpy(), criteria
         )
         found = undistort_points(grid(), lens(LENS[:n]), matrix=NEW, R=TURN)
-        np.testing.assert_allclose(found, expected[:, 0], atol=1e-8)
+        close(found, expected[:, 0], atol=1e-8)
         back = distort_points(found, lens(LENS[:n]), matrix=NEW, R=TURN)
-        np.testing.assert_allclose(back, grid(), atol=1e-10)
+        close(back, grid(), atol=1e-10)
 
     @pytest.mark.parametrize(
         "camera",
@@ -96,8 +100,8 @@ class TestUndistort:
         rays, valid = camera.unproject(camera.project(points), return_valid=True)
         assert len(points) > 300 and valid.all()
         # Near the fold pixels hardly move with their rays.
-        np.testing.assert_allclose(rays, points, atol=1e-9)
-        np.testing.assert_allclose(rays[:250], points[:250], atol=1e-12)
+        close(rays, points, atol=1e-9)
+        close(rays[:250], points[:250], atol=1e-12)
 
     def test_beyond_the_image_it_is_the_edge_and_says_so(self):
         """r (1 - 0.3 r^2) is at most 0.70."""
@@ -107,11 +111,32 @@ class TestUndistort:
         assert valid.tolist() == [True, False, False, False]
         edge = out[1:].detach().norm(dim=-1)
         assert ((edge > 0.9) & (edge < 0.9**-0.5)).all()
-        np.testing.assert_allclose(
-            torch.nn.functional.normalize(out[1:].detach(), dim=-1), [[1, 0], [0, -1], [0.5**0.5] * 2]
-        )
+        close(torch.nn.functional.normalize(out[1:].detach(), dim=-1), [[1, 0], [0, -1], [0.5**0.5] * 2])
         (grad,) = torch.autograd.grad(out.sum(), points)
         assert (grad[1:] == 0).all() and (grad[0] != 0).all()
+
+    @pytest.mark.parametrize("known", [True, False])
+    def test_a_root_after_the_fold_is_none(self, known, monkeypatch):
+        """r (1 - r^2 + r^4 / 5) is at most 0.40 before its fold at r = 0.62, and more again after 1.6."""
+        if not known:
+            for module in (brown_conrady, newton):
+                monkeypatch.setattr(module, "may_branch", lambda x: False)
+        camera = lens([-1, 0.2, 0, 0], torch.eye(3, dtype=D))
+        points = torch.tensor([[0.5, 0], [1, 0], [0, 3], [0, 30]], dtype=D, requires_grad=True)
+        out, valid = camera.undistort(points, return_valid=True)
+        assert not valid.any() and (out.norm(dim=-1) < 0.62).all() and (out.norm(dim=-1) > 0.55).all()
+        assert (torch.autograd.grad(out.sum(), points)[0] == 0).all()
+
+    def test_beyond_the_image_of_a_fisheye(self):
+        """t - t^3 / 6 is at most 0.94, at sqrt 2."""
+        camera = KannalaBrandtCamera(torch.eye(3, dtype=D), torch.tensor([-1 / 6, 0, 0, 0], dtype=D))
+        pixels = torch.tensor([[2.0, 0], [0, -40], [0.9, 0]], dtype=D, requires_grad=True)
+        rays, valid = camera.unproject(pixels, return_valid=True)
+        assert valid.tolist() == [False, False, True]
+        angles = torch.atan2(rays[:, :2].norm(dim=-1), rays[:, 2])[:2]
+        assert ((angles > 1.35) & (angles < 1.42)).all()
+        assert rays[0, 0] > 0 and rays[1, 1] < 0
+        assert torch.autograd.grad(rays.sum(), pixels)[0].isfinite().all()
 
     @pytest.mark.parametrize("name", ["brown", "kannala"])
     def test_grad(self, name):
@@ -139,12 +164,13 @@ class TestUndistort:
 
     def test_blocks_are_as_one(self, monkeypatch):
         pixels, camera = grid(16).reshape(30, 40, 2), lens(LENS[:8])
+        row = pixels.reshape(1, -1, 2)
         batch = BrownConradyCamera(
             K.expand(30, 3, 3), torch.tensor(LENS[:8], dtype=D) * torch.linspace(0, 1, 30)[:, None]
         )
-        whole = [camera.unproject(pixels), camera.unproject(pixels[:1]), batch.unproject(pixels)]
-        monkeypatch.setattr(newton, "BLOCK", 50)
-        blocks = [camera.unproject(pixels), camera.unproject(pixels[:1]), batch.unproject(pixels)]
+        whole = [camera.unproject(pixels), camera.unproject(row), batch.unproject(pixels)]
+        monkeypatch.setattr(newton, "BLOCK", 47)
+        blocks = [camera.unproject(pixels), camera.unproject(row), batch.unproject(pixels)]
         for one, other in zip(whole, blocks, strict=True):
             torch.testing.assert_close(one, other, atol=1e-15, rtol=0)
 
@@ -152,7 +178,7 @@ class TestUndistort:
         camera = BrownConradyCamera(K.float(), torch.tensor(LENS[:5]))
         out = undistort_points(grid().float(), camera)
         assert out.dtype == torch.float32
-        np.testing.assert_allclose(out, undistort_points(grid(), lens(LENS[:5])), atol=1e-3)
+        close(out, undistort_points(grid(), lens(LENS[:5])), atol=1e-3)
 
 
 class TestNormalizePixels:
@@ -160,8 +186,8 @@ class TestNormalizePixels:
         matrix = torch.tensor([[500.0, 7, 320], [-3, 510, 240], [1e-4, 2e-4, 1]], dtype=D)
         homogeneous = np.concatenate([grid().numpy(), np.ones((len(grid()), 1))], -1) @ np.linalg.inv(matrix.numpy()).T
         found, valid = normalize_pixels(grid(), matrix, return_valid=True)
-        np.testing.assert_allclose(found, homogeneous[:, :2] / homogeneous[:, 2:], atol=1e-12)
-        np.testing.assert_allclose(denormalize_pixels(found, matrix), grid(), atol=1e-10)
+        close(found, homogeneous[:, :2] / homogeneous[:, 2:], atol=1e-12)
+        close(denormalize_pixels(found, matrix), grid(), atol=1e-10)
         assert valid.all()
 
     def test_singular_matrix(self):
@@ -182,9 +208,9 @@ class TestProjectPoints:
         expected, jacobian = cv2.projectPoints(points.numpy(), rotation, t, K.numpy(), np.array(LENS))
         turn = torch.from_numpy(cv2.Rodrigues(rotation)[0])
         shift = torch.from_numpy(t).requires_grad_()
-        np.testing.assert_allclose(project_points(points, lens(LENS), turn, shift).detach(), expected[:, 0], atol=1e-10)
+        close(project_points(points, lens(LENS), turn, shift).detach(), expected[:, 0], atol=1e-10)
         by_t = torch.autograd.functional.jacobian(lambda t: project_points(points, lens(LENS), turn, t), shift)
-        np.testing.assert_allclose(by_t.reshape(-1, 3), jacobian[:, 3:6], atol=1e-9)
+        close(by_t.reshape(-1, 3), jacobian[:, 3:6], atol=1e-9)
 
     def test_a_matrix_is_a_pinhole(self):
         points = torch.rand(5, 3, generator=torch.Generator().manual_seed(0)) + 1
@@ -206,21 +232,21 @@ class TestUndistortMap:
             K.numpy(), np.array(LENS[:n]), TURN.numpy(), NEW.numpy(), (640, 480), cv2.CV_32FC1
         )
         found = undistort_map(lens(LENS[:n]), (480, 640), matrix=NEW, R=TURN)
-        np.testing.assert_allclose(found, np.stack([x, y], -1), atol=1e-4)  # OpenCV's is float32
+        close(found, np.stack([x, y], -1), atol=1e-4)  # OpenCV's is float32
 
     def test_fisheye_is_opencvs(self):
         k = np.array([0.05, -0.01, 0.003, -0.0005])
         x, y = cv2.fisheye.initUndistortRectifyMap(K.numpy(), k, TURN.numpy(), NEW.numpy(), (640, 480), cv2.CV_32FC1)
         found = undistort_map(KannalaBrandtCamera(K, torch.from_numpy(k)), (480, 640), matrix=NEW, R=TURN)
-        np.testing.assert_allclose(found, np.stack([x, y], -1), atol=1e-4)
+        close(found, np.stack([x, y], -1), atol=1e-4)
 
     def test_panorama_to_pinhole(self):
         panorama = EquirectangularCamera.of_size((180, 360), dtype=D)
         matrix = torch.tensor([[50.0, 0, 50], [0, 50, 50], [0, 0, 1]], dtype=D)
         behind = torch.diag(torch.tensor([-1.0, 1, -1], dtype=D))
-        np.testing.assert_allclose(undistort_map(panorama, (101, 101), matrix=matrix)[50, 100], [179.5 + 45, 89.5])
+        close(undistort_map(panorama, (101, 101), matrix=matrix)[50, 100], [179.5 + 45, 89.5])
         there = undistort_map(panorama, (101, 101), matrix=matrix, R=behind)[50, 75]
-        np.testing.assert_allclose(there, [np.degrees(np.arctan2(-0.5, -1)) % 360 - 180.5 + 360 * 0, 89.5], atol=1e-9)
+        close(there, [np.degrees(np.arctan2(-0.5, -1)) % 360 - 180.5 + 360 * 0, 89.5], atol=1e-9)
 
     def test_without_an_image_it_is_nan(self):
         folds = lens([-0.3, 0, 0, 0], torch.tensor([[10.0, 0, 20], [0, 10, 20], [0, 0, 1]], dtype=D))
@@ -240,7 +266,7 @@ class TestUndistortImage:
         maps = cv2.initUndistortRectifyMap(K.numpy(), k, np.eye(3), NEW.numpy(), (640, 480), cv2.CV_32FC1)
         expected = cv2.remap(image, *maps, cv2.INTER_LINEAR)
         found = undistort_image(torch.from_numpy(image).movedim(-1, 0), lens(LENS[:8]), matrix=NEW)
-        np.testing.assert_allclose(found.movedim(0, -1), expected, atol=2e-5)  # OpenCV's positions are float32
+        close(found.movedim(0, -1), expected, atol=2e-5)  # OpenCV's positions are float32
 
     def test_size_and_batch(self):
         image = torch.rand(3, 2, 20, 30, generator=torch.Generator().manual_seed(0))

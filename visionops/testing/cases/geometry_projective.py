@@ -93,7 +93,7 @@ def _of_weights(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _refine(p1: Tensor, p2: Tensor, w: Tensor) -> Any:
     start = torch.tensor(TILT, dtype=p1.dtype)
-    return projective.refine_homography(start, p1, p2, weights=w, return_valid=True)
+    return projective.refine_homography(start, p1, p2, weights=w, iterations=10, return_valid=True)
 
 
 def _matrices(n: int, dtype: torch.dtype) -> tuple[Tensor, ...]:

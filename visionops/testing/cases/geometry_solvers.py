@@ -18,14 +18,14 @@ def _of(*shape: int, seed: int = 0) -> object:
 
 
 def _root(a: Tensor, b: Tensor) -> Tensor:
-    return implicit.implicit_root(lambda x, a, b: x + 0.3 * torch.sin(x) * a - b, torch.zeros_like(a), a, b)
+    return implicit.implicit_root(lambda x, a, b: x + 0.3 * torch.sin(x) * a - b, torch.zeros_like(a), a, b, iterations=8)
 
 
 def _argmin(a: Tensor, b: Tensor) -> Tensor:
     def residual(x: Tensor, a: Tensor, b: Tensor) -> Tensor:
         return torch.cat([x - a, 0.3 * torch.sin(x) + 0.5 * b], -1)
 
-    return implicit.implicit_argmin(residual, torch.zeros_like(a), a, b)
+    return implicit.implicit_argmin(residual, torch.zeros_like(a), a, b, iterations=10)
 
 
 def _matrices(*rows: list[list[float]]) -> object:
