@@ -171,7 +171,7 @@ def _search(c: Tensor, cuts: Tensor, below: Tensor, crosses: Tensor, steps: int)
         flat = (c[1].abs() < c[0].abs()) | (c[1] == 0)
         return torch.where(crosses & ~flat, -c[0] / torch.where(flat, 1, c[1]), cuts[1:])
     low, high = cuts[:-1], cuts[1:]
-    state = (low, high, (low + high) / 2, high - low, below)
+    state: tuple[Tensor, ...] = (low, high, (low + high) / 2, high - low, below)
     if not may_branch(c):
         for _ in range(steps):
             state = _narrow(list(c), *state)
@@ -199,11 +199,12 @@ def _narrow(
     step = f / torch.where(slope == 0, 1, slope)
     ahead = x - step
     size = step.abs()
-    # A step must stay inside and shrink, or the piece is halved, until steps are rounding.
-    trusted = (ahead >= low - ROUNDING) & (ahead <= high + ROUNDING) & (size * 2 <= before) & (slope != 0)
+    # A step must stay inside and shrink, or the piece is halved, until steps are rounding. A root at the end of a piece
+    # is half a piece away from its middle, exactly.
+    trusted = (ahead >= low - ROUNDING) & (ahead <= high + ROUNDING) & (size <= 0.501 * before) & (slope != 0)
     trusted |= size <= ROUNDING
-    half = (high - low) / 2
-    return low, high, torch.where(trusted, ahead, low + half), torch.where(trusted, size, half), below
+    width = high - low
+    return low, high, torch.where(trusted, ahead, low + width / 2), torch.where(trusted, size, width), below
 
 
 def _horner(terms: list[Tensor] | tuple[Tensor, ...], x: Tensor) -> Tensor:

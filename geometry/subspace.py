@@ -56,8 +56,8 @@ def _turn(span: Tensor) -> Tensor:
     """
     n, k = span.shape[-2:]
     fixed = torch.sin(torch.arange(1, 1 + n * k, dtype=span.dtype, device=span.device) ** 2).reshape(n, k)
-    seen, columns = span.mT @ fixed, []
-    for column in seen.unbind(-1):
+    columns: list[Tensor] = []
+    for column in (span.mT @ fixed).unbind(-1):
         for other in columns:
             column = column - (other * column).sum(-1, keepdim=True) * other
         square = column.square().sum(-1, keepdim=True)

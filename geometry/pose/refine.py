@@ -169,7 +169,8 @@ def _project(camera: Any, y: Tensor) -> Tensor:
 
 def _differentiated(camera: Any, y: Tensor) -> tuple[Tensor, Tensor]:
     """Returns pixels and their derivatives: every point moves its own pixel alone, so two pulls give them all."""
-    pixels, pull = torch.func.vjp(camera.project, y)
+    project: Callable[[Tensor], Tensor] = camera.project
+    pixels, pull = torch.func.vjp(project, y)
     rows = [pull(torch.eye(2, dtype=y.dtype, device=y.device)[k].expand_as(pixels))[0] for k in range(2)]
     return pixels, torch.stack(rows, -2)
 

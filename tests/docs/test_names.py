@@ -12,7 +12,7 @@ from visionops.pipeline.steps import Step
 
 PAGE = Path(__file__).parents[2] / "docs" / "pages" / "coming-from.md"
 SHORT = {"K": "kornia", "A": "albumentations", "cv2": "cv2", "F": "torchvision.transforms.v2.functional", "v2": "torchvision.transforms.v2"}  # fmt: skip
-FAMILIES = ("color", "filters", "enhance", "morphology", "resample", "losses", "metrics", "augment")
+FAMILIES = ("color", "filters", "enhance", "morphology", "resample", "geometry", "losses", "metrics", "augment")
 
 
 def rows():

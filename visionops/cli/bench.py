@@ -80,8 +80,8 @@ BENCHMARKS = {
     ),
     "geometry": Benchmark(
         "geometry",
-        "ten thousand homographies, essential matrices, poses, ... at once, forward and backward, beside Kornia, and one\n"
-        "at a time beside OpenCV and PoseLib; and how often minimal solvers find the truth",
+        "ten thousand homographies, essential matrices, poses at once, forward and backward, beside Kornia, and\n"
+        "beside loops over OpenCV and PoseLib; and how often minimal solvers find the truth",
         {
             "only": Option(_names, None, "NAME,NAME", "the lines that begin so"),
             "quick": Option(None, False, "", "fewer problems and rounds: a look, no figures to quote"),

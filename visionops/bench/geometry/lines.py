@@ -184,7 +184,7 @@ LINES = [
     ),
     Line(
         "undistort, 10 points", _lens, ("pixels", "K", "distortion"),
-        lambda pixels, K, distortion: vg.BrownConradyCamera(K, distortion).unproject(pixels)[..., :2],
+        lambda pixels, K, distortion: vg.undistort_points(pixels, vg.BrownConradyCamera(K, distortion), matrix=_EYE),
         kornia=lambda k, pixels, K, distortion: (
             k.geometry.calibration.undistort_points(pixels, K, distortion, num_iters=20) - K[:, None, :2, 2]
         ) / 500,
@@ -192,7 +192,7 @@ LINES = [
         error=_distances("x"),
     ),
 ]  # fmt: skip
-_ZERO = np.zeros(3)
+_ZERO, _EYE = np.zeros(3), torch.eye(3, dtype=torch.float64)
 
 
 def _rays(points: np.ndarray) -> np.ndarray:

@@ -18,7 +18,10 @@ def _of(*shape: int, seed: int = 0) -> object:
 
 
 def _root(a: Tensor, b: Tensor) -> Tensor:
-    return implicit.implicit_root(lambda x, a, b: x + 0.3 * torch.sin(x) * a - b, torch.zeros_like(a), a, b, iterations=8)
+    def residual(x: Tensor, a: Tensor, b: Tensor) -> Tensor:
+        return x + 0.3 * torch.sin(x) * a - b
+
+    return implicit.implicit_root(residual, torch.zeros_like(a), a, b, iterations=8)
 
 
 def _argmin(a: Tensor, b: Tensor) -> Tensor:
