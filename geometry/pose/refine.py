@@ -140,7 +140,7 @@ def _refine(
         if isinstance(camera, Tensor) or camera is None:
             pose, valid = _solve(x, pixels, first, w, camera, iterations)
         else:
-            pose, valid = _descend(lambda y: _differentiated(camera, y), x, pixels, first, w, iterations)
+            pose, valid = _descend(lambda y: _differentiated(camera.project, y), x, pixels, first, w, iterations)
     if grad == "none" or not is_watched(x, pixels, w, *_tensors(camera)):
         return pose, valid
     # A sample that is no minimum is replaced by one without derivatives: its pose is kept.
@@ -167,10 +167,9 @@ def _project(camera: Any, y: Tensor) -> Tensor:
     return from_homogeneous(y @ camera.mT) if isinstance(camera, Tensor) else camera.project(y)
 
 
-def _differentiated(camera: Any, y: Tensor) -> tuple[Tensor, Tensor]:
+def _differentiated(project: Callable[[Tensor], Tensor], y: Tensor) -> tuple[Tensor, Tensor]:
     """Returns pixels and their derivatives: every point moves its own pixel alone, so two pulls give them all."""
-    project: Callable[[Tensor], Tensor] = camera.project
-    pixels, pull = torch.func.vjp(project, y)
+    pixels, pull = torch.func.vjp(project, y)[:2]
     rows = [pull(torch.eye(2, dtype=y.dtype, device=y.device)[k].expand_as(pixels))[0] for k in range(2)]
     return pixels, torch.stack(rows, -2)
 

@@ -140,9 +140,10 @@ class TestSolveP3P:
         x = (around[:3] - around[3] - torch.tensor([0, 0, -3.0], dtype=D)).requires_grad_()
         p = (x / x[:, 2:])[:, :2].detach().requires_grad_()
         pose = solve_p3p(x, p)
+        near = (pose.R - torch.eye(3, dtype=D)).flatten(1).norm(dim=1) < 1e-4
+        assert near.any() and not pose.valid[near].any()
         for grad in torch.autograd.grad(pose.R.pow(3).sum() + pose.t.pow(3).sum(), (x, p)):
-            assert grad.isfinite().all()
-        assert pose.R.isfinite().all()
+            assert grad.abs().max() < 1e3
 
     def test_errors(self):
         with pytest.raises(ValueError, match="solve_p3p: points3d must be 3 points, got 4"):

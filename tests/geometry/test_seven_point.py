@@ -82,6 +82,13 @@ class TestFindFundamental7Point:
         for grad in torch.autograd.grad(matrices.pow(3).sum(), x):
             assert (grad[:5] == 0).all() and grad[5].isfinite().all() and (grad[5] != 0).any()
 
+    def test_pencil_of_rank_one(self):
+        """Six points on a line l in one image: every l m^T fits, with m through the seventh point's match."""
+        x1, x2 = matches(1, 7, seed=11, noise=0.05)
+        x2[:, :6, 1] = 0.2 * x2[:, :6, 0] + 0.1
+        matrices, valid = find_fundamental_7point(x1.requires_grad_(), x2)
+        assert not valid.any() and (matrices == 0).all()
+
     def test_float32(self):
         x = matches(50, 7, seed=8)
         matrices, valid = find_fundamental_7point(*(p.float() for p in x))
