@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple, overload
 
 import torch
 from jaxtyping import Bool, Float
@@ -28,6 +28,14 @@ def to_homogeneous(points: Float[Tensor, "*batch n d"]) -> Float[Tensor, "*batch
     [[3.0, 4.0, 1.0]]
     """
     return torch.nn.functional.pad(points, (0, 1), value=1.0)
+
+
+@overload
+def from_homogeneous(points: Tensor, *, return_valid: Literal[False] = False) -> Tensor: ...
+
+
+@overload
+def from_homogeneous(points: Tensor, *, return_valid: Literal[True]) -> tuple[Tensor, Tensor]: ...
 
 
 def from_homogeneous(
@@ -60,6 +68,14 @@ def from_homogeneous(
     return (out, valid[..., 0]) if return_valid else out
 
 
+@overload
+def transform_points(matrix: Tensor, points: Tensor, *, return_valid: Literal[False] = False) -> Tensor: ...
+
+
+@overload
+def transform_points(matrix: Tensor, points: Tensor, *, return_valid: Literal[True]) -> tuple[Tensor, Tensor]: ...
+
+
 def transform_points(
     matrix: Float[Tensor, "*batch e d"], points: Float[Tensor, "*batch n d"], *, return_valid: bool = False
 ) -> Float[Tensor, "*batch n e"] | tuple[Float[Tensor, "*batch n e"], Bool[Tensor, "*batch n"]]:
@@ -89,7 +105,7 @@ def transform_points(
     else:
         out = points @ matrix[..., :d].mT + matrix[..., None, :, d]
     if matrix.shape[-2] == d + 1:
-        return from_homogeneous(out, return_valid=return_valid)
+        return from_homogeneous(out, return_valid=True) if return_valid else from_homogeneous(out)
     return (out, out.isfinite().all(-1)) if return_valid else out
 
 

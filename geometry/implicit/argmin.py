@@ -9,7 +9,7 @@ gradient by the residual).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import torch
 from jaxtyping import Bool, Float
@@ -22,6 +22,8 @@ from .steps import GRADS, Grad, jacobian, may_branch, newton_steps
 
 Multiply = Callable[[Tensor], Tensor]
 LinearSolver = Callable[[Multiply, Tensor], Tensor]
+Kind = Literal["least_squares", "general"]
+Linear = Literal["cholesky", "cg"] | LinearSolver
 
 # Levenberg's damping: its start, relative to the diagonal, and what it grows and falls by.
 DAMPING, GROW, SHRINK = 1e-3, 8.0, 0.2
@@ -30,12 +32,28 @@ DAMPING, GROW, SHRINK = 1e-3, 8.0, 0.2
 NEAR = 1e-4
 
 
+@overload
+def implicit_argmin(
+    function: Callable[..., Tensor], start: Tensor, *theta: Tensor, kind: Kind = "least_squares",
+    linear: Linear = "cholesky", iterations: int = 50, tolerance: float | None = None, grad: Grad = "implicit",
+    return_valid: Literal[False] = False,
+) -> Tensor: ...  # fmt: skip
+
+
+@overload
+def implicit_argmin(
+    function: Callable[..., Tensor], start: Tensor, *theta: Tensor, kind: Kind = "least_squares",
+    linear: Linear = "cholesky", iterations: int = 50, tolerance: float | None = None, grad: Grad = "implicit",
+    return_valid: Literal[True],
+) -> tuple[Tensor, Tensor]: ...  # fmt: skip
+
+
 def implicit_argmin(
     function: Callable[..., Float[Tensor, "*batch m"]],
     start: Float[Tensor, "*batch n"],
     *theta: Tensor,
-    kind: Literal["least_squares", "general"] = "least_squares",
-    linear: Literal["cholesky", "cg"] | LinearSolver = "cholesky",
+    kind: Kind = "least_squares",
+    linear: Linear = "cholesky",
     iterations: int = 50,
     tolerance: float | None = None,
     grad: Grad = "implicit",
@@ -85,17 +103,16 @@ def implicit_argmin(
         raise refuse("implicit_argmin", "function", f"of values ({start.shape[:-1]}, m)", values)
     tolerance = torch.finfo(start.dtype).eps ** 0.5 if tolerance is None else tolerance
     problem = _LeastSquares if kind == "least_squares" else _General
-    steps = {"linear": linear, "iterations": iterations, "tolerance": tolerance}
 
     def at(x: Tensor) -> Tensor:
         return function(x, *theta)
 
     if grad == "unroll":
-        x, done = problem(at).minimize(start.detach(), **steps)
+        x, done = problem(at).minimize(start.detach(), linear, iterations, tolerance)
     else:
         fixed = tuple(t.detach() for t in theta)
         with torch.no_grad():
-            x, done = problem(lambda x: function(x, *fixed)).minimize(start.detach(), **steps)
+            x, done = problem(lambda x: function(x, *fixed)).minimize(start.detach(), linear, iterations, tolerance)
     if grad == "implicit":
         x, done = _with_gradient(problem(at), x, done, linear)
     return (x, done) if return_valid else x
@@ -108,7 +125,7 @@ class _General:
         self.cost = cost
 
     def gradient(self, x: Tensor) -> Tensor:
-        value, pull = torch.func.vjp(self.cost, x)
+        value, pull = torch.func.vjp(self.cost, x)[:2]
         return pull(torch.ones_like(value))[0]
 
     def hessian(self, x: Tensor) -> Tensor:
@@ -120,7 +137,7 @@ class _General:
         return lambda v: pull(v)[0]
 
     def minimize(
-        self, x: Tensor, *, linear: str | LinearSolver, iterations: int, tolerance: float
+        self, x: Tensor, linear: str | LinearSolver, iterations: int, tolerance: float
     ) -> tuple[Tensor, Bool[Tensor, "*batch"]]:
         """Returns the best x of every sample, and which have converged."""
         return _descend(self, self.hessian, self.multiply, x, linear, iterations, tolerance)
@@ -134,7 +151,7 @@ class _LeastSquares(_General):
         self.residual = residual
 
     def gradient(self, x: Tensor) -> Tensor:
-        value, pull = torch.func.vjp(self.residual, x)
+        value, pull = torch.func.vjp(self.residual, x)[:2]
         return pull(value)[0]
 
     def gauss_newton(self, x: Tensor) -> Tensor:
@@ -143,19 +160,19 @@ class _LeastSquares(_General):
 
     def multiply_gauss_newton(self, x: Tensor) -> Multiply:
         """Returns the product with J^T J; J v is the pull of the pull, which is linear."""
-        value, pull = torch.func.vjp(self.residual, x)
+        value, pull = torch.func.vjp(self.residual, x)[:2]
         push = torch.func.vjp(lambda u: pull(u)[0], torch.zeros_like(value))[1]
         return lambda v: pull(push(v)[0])[0]
 
     def minimize(
-        self, x: Tensor, *, linear: str | LinearSolver, iterations: int, tolerance: float
+        self, x: Tensor, linear: str | LinearSolver, iterations: int, tolerance: float
     ) -> tuple[Tensor, Bool[Tensor, "*batch"]]:
         last = iterations // 3
         models = self.gauss_newton, self.multiply_gauss_newton
         x, done = _descend(self, *models, x, linear, iterations - last, max(tolerance, NEAR) if last else tolerance)
         if not last:
             return x, done
-        return super().minimize(x, linear=linear, iterations=last, tolerance=tolerance)
+        return super().minimize(x, linear, last, tolerance)
 
 
 def _descend(

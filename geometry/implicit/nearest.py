@@ -10,6 +10,8 @@ matrix, smooth although its singular vectors are not.
 
 from __future__ import annotations
 
+from typing import Literal, overload
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -17,6 +19,14 @@ from torch import Tensor
 from visionops.geometry.arguments import check_matrix, finite_rows, or_nan
 
 from .eigen import least_eigenvector
+
+
+@overload
+def nearest_rotation(matrix: Tensor, *, return_valid: Literal[False] = False) -> Tensor: ...
+
+
+@overload
+def nearest_rotation(matrix: Tensor, *, return_valid: Literal[True]) -> tuple[Tensor, Tensor]: ...
 
 
 def nearest_rotation(
@@ -45,6 +55,14 @@ def nearest_rotation(
     return (rotation, good & unique) if return_valid else rotation
 
 
+@overload
+def nearest_rank2(matrix: Tensor, *, return_valid: Literal[False] = False) -> Tensor: ...
+
+
+@overload
+def nearest_rank2(matrix: Tensor, *, return_valid: Literal[True]) -> tuple[Tensor, Tensor]: ...
+
+
 def nearest_rank2(
     matrix: Float[Tensor, "*batch 3 3"], *, return_valid: bool = False
 ) -> Float[Tensor, "*batch 3 3"] | tuple[Float[Tensor, "*batch 3 3"], Bool[Tensor, "*batch"]]:
@@ -69,6 +87,14 @@ def nearest_rank2(
     flat, unique = _without_null(m, m)
     flat = or_nan(flat, good).to(matrix.dtype)
     return (flat, good & unique) if return_valid else flat
+
+
+@overload
+def nearest_essential(matrix: Tensor, *, return_valid: Literal[False] = False) -> Tensor: ...
+
+
+@overload
+def nearest_essential(matrix: Tensor, *, return_valid: Literal[True]) -> tuple[Tensor, Tensor]: ...
 
 
 def nearest_essential(

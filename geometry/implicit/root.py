@@ -6,6 +6,7 @@ F(x*, theta) = 0   =>   dx* / dtheta = -(dF/dx)^-1 dF/dtheta
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal, overload
 
 import torch
 from jaxtyping import Bool, Float
@@ -15,6 +16,20 @@ from visionops.arguments import check_choice, check_count
 from visionops.errors import refuse
 
 from .steps import GRADS, Grad, jacobian, may_branch, newton_steps
+
+
+@overload
+def implicit_root(
+    function: Callable[..., Tensor], start: Tensor, *theta: Tensor, iterations: int = 20, tolerance: float | None = None,
+    grad: Grad = "implicit", return_valid: Literal[False] = False,
+) -> Tensor: ...  # fmt: skip
+
+
+@overload
+def implicit_root(
+    function: Callable[..., Tensor], start: Tensor, *theta: Tensor, iterations: int = 20, tolerance: float | None = None,
+    grad: Grad = "implicit", return_valid: Literal[True],
+) -> tuple[Tensor, Tensor]: ...  # fmt: skip
 
 
 def implicit_root(

@@ -64,7 +64,7 @@ def jacobian(
     By reverse mode a row at a time, or by forward mode a column at a time where columns are fewer, unless forward mode,
     which does not nest (torch 2.13), is in use around it.
     """
-    value, pull = torch.func.vjp(function, x)
+    value, pull = torch.func.vjp(function, x)[:2]
     m, n = value.shape[-1], x.shape[-1]
     if m <= n or forward_ad._current_level >= 0:
         return value, torch.vmap(pull)(_basis(m, value))[0].movedim(0, -2)

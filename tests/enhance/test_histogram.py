@@ -71,7 +71,7 @@ class TestHistogram:
         torch.testing.assert_close(joint.sum(-2), enhance.histogram(b, bins=12, soft=soft))
 
     def test_refuses(self):
-        with pytest.raises(ValueError, match="histogram: bins must be a positive integer, got 0"):
+        with pytest.raises(ValueError, match="histogram: bins must be an integer of at least 1, got 0"):
             enhance.histogram(torch.zeros(1, 2, 2), bins=0)
         with pytest.raises(ValueError, match=r"histogram: range must be \(low, high\) with low < high"):
             enhance.histogram(torch.zeros(1, 2, 2), range=(1, 0))

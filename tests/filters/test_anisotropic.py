@@ -65,11 +65,11 @@ class TestAnisotropicDiffusion:
     @pytest.mark.parametrize(
         ("options", "match"),
         [
-            ({"kappa": 0.0}, "anisotropic_diffusion: kappa must be more than 0, got 0.0"),
-            ({"kappa": np.array([0.1, -1.0])}, "anisotropic_diffusion: kappa must be more than 0, got -1"),
+            ({"kappa": 0.0}, "anisotropic_diffusion: kappa must be above 0, got 0.0"),
+            ({"kappa": np.array([0.1, -1.0])}, "anisotropic_diffusion: kappa must be above 0, got -1"),
             ({"kappa": 0.1, "iterations": 0}, "anisotropic_diffusion: iterations must be an integer of at least 1, got 0"),
             ({"kappa": 0.1, "iterations": 2.0}, "anisotropic_diffusion: iterations must be"),
-            ({"kappa": 0.1, "step": 0.3}, "anisotropic_diffusion: step must be more than 0 and at most 1/4, got 0.3"),
+            ({"kappa": 0.1, "step": 0.3}, "anisotropic_diffusion: step must be above 0 and at most 1/4, got 0.3"),
             ({"kappa": 0.1, "conductance": "exponentail"}, "anisotropic_diffusion: conductance must be .* Did you mean 'exponential'"),
         ],
         ids=range(6),

@@ -115,8 +115,8 @@ class TestBilateralBlur:
         ("options", "match"),
         [
             ({"kernel_size": 4}, "bilateral_blur: kernel_size must be odd"),
-            ({"sigma_color": 0}, "bilateral_blur: sigma_color must be more than 0, got 0.0"),
-            ({"sigma_space": -1.0}, "bilateral_blur: sigma_space must be more than 0, got -1.0"),
+            ({"sigma_color": 0}, "bilateral_blur: sigma_color must be above 0, got 0.0"),
+            ({"sigma_space": -1.0}, "bilateral_blur: sigma_space must be above 0, got -1.0"),
             ({"sigma_space": torch.ones(3)}, r"bilateral_blur: sigma_space must be a number or of shape \(2,\)"),
             ({"border": "wrap"}, "bilateral_blur: border must be"),
         ],

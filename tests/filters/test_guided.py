@@ -97,7 +97,7 @@ class TestGuidedBlur:
         ("options", "match"),
         [
             ({"kernel_size": 4, "eps": 0.1}, "guided_blur: kernel_size must be odd"),
-            ({"kernel_size": 3, "eps": 0.0}, "guided_blur: eps must be more than 0, got 0.0"),
+            ({"kernel_size": 3, "eps": 0.0}, "guided_blur: eps must be above 0, got 0.0"),
             ({"kernel_size": 3, "eps": np.ones(3)}, r"guided_blur: eps must be a number or of shape \(2,\)"),
             ({"kernel_size": 3, "eps": 0.1, "border": "wrap"}, "guided_blur: border must be"),
             ({"kernel_size": 3, "eps": 0.1, "guide": torch.zeros(2, 1, 5, 4)}, r"guided_blur: guide must be of shape \(2, g, 5, 5\), got"),

@@ -97,7 +97,7 @@ class TestNonLocalMeans:
     @pytest.mark.parametrize(
         ("options", "match"),
         [
-            ({"h": 0}, "non_local_means: h must be more than 0, got 0.0"),
+            ({"h": 0}, "non_local_means: h must be above 0, got 0.0"),
             ({"sigma": -1.0}, "non_local_means: sigma must be at least 0, got -1.0"),
             ({"patch_size": 4}, "non_local_means: patch_size must be odd and positive, got 4"),
             ({"search_size": (3, 3)}, "non_local_means: search_size must be odd and positive"),

@@ -59,7 +59,7 @@ class TestTotalVariationDenoise:
     @pytest.mark.parametrize(
         ("options", "match"),
         [
-            ({"weight": 0.0}, "total_variation_denoise: weight must be more than 0, got 0.0"),
+            ({"weight": 0.0}, "total_variation_denoise: weight must be above 0, got 0.0"),
             ({"weight": np.ones(3)}, "total_variation_denoise: weight must be a number or of shape"),
             ({"iterations": 0}, "total_variation_denoise: iterations must be an integer of at least 1, got 0"),
         ],

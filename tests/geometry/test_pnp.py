@@ -117,8 +117,8 @@ class TestSolveP3P:
         def run(x, p, k):
             return solve_p3p(x, p, torch.cat([k[:2], torch.eye(3, dtype=D)[2:]]))[:2]
 
-        gradcheck(run, given, rtol=1e-5, atol=1e-5)
-        gradcheck(run, given, check_forward_ad=True, check_backward_ad=False, rtol=1e-5, atol=1e-5)
+        gradcheck(run, given, rtol=1e-5, atol=1e-5, fast_mode=True)
+        gradcheck(run, given, check_forward_ad=True, check_backward_ad=False, rtol=1e-5, atol=1e-5, fast_mode=True)
         gradgradcheck(run, given, fast_mode=True)
 
     def test_degenerate_samples_are_empty_alone(self):
@@ -231,8 +231,8 @@ class TestSolvePnP:
             return solve_pnp(x, p, method=method, weights=w)[:2]
 
         assert solve_pnp(x, p, method=method).valid.all()
-        gradcheck(run, given, rtol=1e-4, atol=1e-5)
-        gradcheck(run, given, check_forward_ad=True, check_backward_ad=False, rtol=1e-4, atol=1e-5)
+        gradcheck(run, given, rtol=1e-4, atol=1e-5, fast_mode=True)
+        gradcheck(run, given, check_forward_ad=True, check_backward_ad=False, rtol=1e-4, atol=1e-5, fast_mode=True)
         gradgradcheck(run, given, fast_mode=True)
 
     def test_degenerate_samples_alone(self):
@@ -307,8 +307,8 @@ class TestRefinePnP:
     @pytest.mark.parametrize("noise", [0.0, 0.01])
     def test_gradients(self, noise):
         given, run = self.given(noise)
-        gradcheck(run, given, rtol=1e-5, atol=1e-6)
-        gradcheck(run, given, check_forward_ad=True, check_backward_ad=False, rtol=1e-5, atol=1e-6)
+        gradcheck(run, given, rtol=1e-5, atol=1e-6, fast_mode=True)
+        gradcheck(run, given, check_forward_ad=True, check_backward_ad=False, rtol=1e-5, atol=1e-6, fast_mode=True)
         gradgradcheck(run, given, fast_mode=True)
 
     @pytest.mark.parametrize("noise", [0.0, 0.01])

@@ -36,7 +36,7 @@ class TestPyramids:
 
     def test_refusals(self):
         image = torch.zeros(1, 8, 8)
-        with pytest.raises(ValueError, match="levels must be a whole number"):
+        with pytest.raises(ValueError, match="levels must be an integer of at least 1"):
             gaussian_pyramid(image, levels=0)
         with pytest.raises(ValueError, match="levels that halve"):
             collapse_pyramid([image, image])

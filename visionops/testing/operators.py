@@ -228,7 +228,7 @@ def _second_order(case: Operator, x: Sequence[Tensor]) -> Inputs:
     """Returns the gradient of the squared gradient of a sum of fourth powers."""
     leaves = [t.clone().requires_grad_() for t in x]
     first = _gradients(case.call(*leaves), leaves, create_graph=True)
-    return torch.autograd.grad(sum(g.square().sum() for g in first), leaves, materialize_grads=True)
+    return torch.autograd.grad(torch.stack([g.square().sum() for g in first]).sum(), leaves, materialize_grads=True)
 
 
 def _energy(result: Any) -> Tensor:

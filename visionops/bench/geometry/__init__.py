@@ -120,7 +120,8 @@ def _batched(call: Callable[..., Any], line: Line, problem: Problem, form: str) 
 
     def step() -> Any:
         values = [t for t in _tensors(call(*leaves)) if t.is_floating_point()]
-        total = sum(torch.where(v.isfinite(), v, 0).sum() for v in values)  # Kornia's roots that are not there are NaN
+        # Kornia's roots that are not there are NaN.
+        total = torch.stack([torch.where(v.isfinite(), v, 0).sum() for v in values]).sum()
         return torch.autograd.grad(total, leaves, allow_unused=True)
 
     return step

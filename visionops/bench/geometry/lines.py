@@ -16,6 +16,7 @@ from .scenes import DISTORTION, K, Problem, homographies, nearest_root, normal, 
 
 OURS = "visionops"
 One = dict[str, np.ndarray]
+_ZERO, _EYE = np.zeros(3), torch.eye(3, dtype=torch.float64)
 EXACT = (3, 100, 1e-12)  # OpenCV's criteria: up to 100 iterations, down to 1e-12
 
 
@@ -104,7 +105,7 @@ def _lens(count: int) -> Problem:
     x = 0.6 * uniform(count, 10, 2, seed=4)
     points = torch.cat([x, torch.ones(count, 10, 1).double()], -1) * (2 + uniform(count, 10, 1, seed=5))
     intrinsics, distortion = K.expand(count, 3, 3).clone(), DISTORTION.expand(count, 5).clone()
-    pixels = vg.BrownConradyCamera(intrinsics, distortion).project(points)
+    pixels = vg.BrownConradyCamera(intrinsics, distortion).project(points, return_valid=True)[0]
     return {"points": points, "K": intrinsics, "distortion": distortion, "pixels": pixels, "x": x}
 
 
@@ -192,7 +193,6 @@ LINES = [
         error=_distances("x"),
     ),
 ]  # fmt: skip
-_ZERO, _EYE = np.zeros(3), torch.eye(3, dtype=torch.float64)
 
 
 def _rays(points: np.ndarray) -> np.ndarray:

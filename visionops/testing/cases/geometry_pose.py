@@ -1,12 +1,14 @@
 """Minimal solvers, and the pose of a camera."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from visionops.geometry import polynomials
 from visionops.geometry.epipolar import five_point, seven_point
 from visionops.geometry.pose import p3p, pnp, refine
-from visionops.testing.operators import Geometry
+from visionops.testing.operators import Geometry, Inputs
 
 from .geometry_solvers import random
 
@@ -35,7 +37,7 @@ def matches(n: int, count: int, *, noise: float = 0.0, seed: int = 0, flat: bool
     return _seen(x), second + noise * random(n, torch.float64, count, 2, seed=seed + 3)
 
 
-def _of_matches(count: int, seed: int) -> object:
+def _of_matches(count: int, seed: int) -> Callable[[int, torch.dtype], Inputs]:
     return lambda n, dtype: tuple(p.to(dtype) for p in matches(n, count, seed=seed))
 
 
@@ -44,7 +46,7 @@ def _views(count: int, seed: int, noise: float = 0.0, flat: bool = False) -> tup
     return x, _seen(x @ R.mT + t[:, None]) + noise * random(4, torch.float64, count, 2, seed=seed + 3)
 
 
-def _of_views(count: int, seed: int) -> object:
+def _of_views(count: int, seed: int) -> Callable[[int, torch.dtype], Inputs]:
     return lambda n, dtype: tuple(p[:n].to(dtype) for p in _views(count, seed))
 
 

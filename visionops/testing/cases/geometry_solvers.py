@@ -1,5 +1,7 @@
 """Implicit functions, and the linear maps of points."""
 
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import Tensor
 
@@ -13,7 +15,7 @@ def random(n: int, dtype: torch.dtype, *shape: int, seed: int = 0) -> Tensor:
     return made.to(dtype)
 
 
-def _of(*shape: int, seed: int = 0) -> object:
+def _of(*shape: int, seed: int = 0) -> Callable[[int, torch.dtype], Tensor]:
     return lambda n, dtype: random(n, dtype, *shape, seed=seed)
 
 
@@ -31,7 +33,7 @@ def _argmin(a: Tensor, b: Tensor) -> Tensor:
     return implicit.implicit_argmin(residual, torch.zeros_like(a), a, b, iterations=10)
 
 
-def _matrices(*rows: list[list[float]]) -> object:
+def _matrices(*rows: Sequence[Sequence[float]]) -> Callable[[], tuple[Tensor, ...]]:
     return lambda: (torch.tensor(rows, dtype=torch.float64),)
 
 
@@ -40,10 +42,11 @@ def _exact_essential() -> tuple[Tensor, ...]:
     return (q @ torch.diag(torch.tensor([1.0, 1.0, 0.0], dtype=torch.float64)) @ q.mT.flip(0),)
 
 
-EYE = [[1.0, 0, 0], [0, 1, 0], [0, 0, 1]]
-RANK1 = [[1.0, 2, 3], [2, 4, 6], [3, 6, 9]]
+ZEROS = [[0.0] * 3] * 3
+EYE: list[list[float]] = [[1.0, 0, 0], [0, 1, 0], [0, 0, 1]]
+RANK1: list[list[float]] = [[1.0, 2, 3], [2, 4, 6], [3, 6, 9]]
 SINGULAR = {
-    "0": _matrices([[0.0] * 3] * 3),
+    "0": _matrices(ZEROS),
     "rank one": _matrices(RANK1),
     "a reflection": _matrices([[1.0, 0, 0], [0, 1, 0], [0, 0, -1]]),
 }
@@ -64,7 +67,7 @@ CASES = {
             "equal others": _matrices([[1.0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]]),
         },
         singular={
-            "0": _matrices([[0.0] * 3] * 3),
+            "0": _matrices(ZEROS),
             "rank one": _matrices(RANK1),
             "few rows": _matrices([[1.0, 2.0, 3.0]]),
         },

@@ -1,6 +1,6 @@
 """Depth, flow and disparity, lines, planes and heat maps."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
@@ -42,7 +42,7 @@ def _image(n: int, dtype: torch.dtype) -> Tensor:
     return random(n, dtype, 2, *SIZE, seed=5)
 
 
-def _sample(*values: Callable[[int, torch.dtype], Tensor], depth: object = None) -> Callable[[], Inputs]:
+def _sample(*values: Callable[[int, torch.dtype], Tensor], depth: float = 0.0) -> Callable[[], Inputs]:
     """Returns what makes one sample, its depth constant."""
 
     def make() -> Inputs:
@@ -83,7 +83,7 @@ def _planes(n: int, dtype: torch.dtype) -> Inputs:
     return image, _each([1.9, 3.1, 6.2], n, dtype), k, turn, move
 
 
-def _points(*rows: list[float]) -> Callable[[], Inputs]:
+def _points(*rows: Sequence[float]) -> Callable[[], Inputs]:
     return lambda: (torch.tensor([rows], dtype=D),)
 
 
@@ -116,7 +116,7 @@ def _no_weight() -> Inputs:
     return random(1, D, 4, 2), torch.zeros(1, 4, dtype=D)
 
 
-FLAT = {
+FLAT: dict[str, list[list[float]]] = {
     "coincident": [[3.0, 4.0, 5.0]] * 3,
     "one": [[3.0, 4.0, 5.0]],
     "collinear": [[1.0, 2, 3], [2, 4, 6], [5, 10, 15]],
