@@ -20,15 +20,15 @@ from .steps import GRADS, Grad, jacobian, may_branch, newton_steps
 
 @overload
 def implicit_root(
-    function: Callable[..., Tensor], start: Tensor, *theta: Tensor, iterations: int = 20, tolerance: float | None = None,
-    grad: Grad = "implicit", return_valid: Literal[False] = False,
+    function: Callable[..., Tensor], start: Tensor, *theta: Tensor, iterations: int = 20,
+    tolerance: float | None = None, grad: Grad = "implicit", return_valid: Literal[False] = False,
 ) -> Tensor: ...  # fmt: skip
 
 
 @overload
 def implicit_root(
-    function: Callable[..., Tensor], start: Tensor, *theta: Tensor, iterations: int = 20, tolerance: float | None = None,
-    grad: Grad = "implicit", return_valid: Literal[True],
+    function: Callable[..., Tensor], start: Tensor, *theta: Tensor, iterations: int = 20,
+    tolerance: float | None = None, grad: Grad = "implicit", return_valid: Literal[True],
 ) -> tuple[Tensor, Tensor]: ...  # fmt: skip
 
 
