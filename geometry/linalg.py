@@ -129,6 +129,13 @@ def skew(vector: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
     return torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).unflatten(-1, (3, 3))
 
 
+def cofactors(matrix: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3 3"]:
+    """Returns the derivative of the determinant by each entry."""
+    a, b, c = matrix.unbind(-2)
+    cross = torch.linalg.cross
+    return torch.stack([cross(b, c), cross(c, a), cross(a, b)], -2)
+
+
 class Normalized(NamedTuple):
     """Points whose centre is 0 and whose mean squared distance from it is their dimension, and the map to them."""
 

@@ -20,6 +20,7 @@ from visionops.kernels.functions import opaque
 from .arguments import finite_rows
 from .batches import over_batch
 from .implicit.steps import is_watched, may_branch, newton_steps
+from .linalg import cofactors
 
 # Newton steps a piece, guarded by bisection: extrema need not be exact, roots do.
 COARSE, FINE = 20, 32
@@ -99,13 +100,6 @@ def pencil(first: Float[Tensor, "*batch 3 3"], second: Float[Tensor, "*batch 3 3
     terms = [(minors2 * second)[..., 0, :].sum(-1), (minors2 * first).sum((-1, -2))]
     terms += [(minors1 * second).sum((-1, -2)), (minors1 * first)[..., 0, :].sum(-1)]
     return torch.stack(terms, -1)
-
-
-def cofactors(matrix: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3 3"]:
-    """Returns the derivative of the determinant by each entry."""
-    a, b, c = matrix.unbind(-2)
-    cross = torch.linalg.cross
-    return torch.stack([cross(b, c), cross(c, a), cross(a, b)], -2)
 
 
 def _find(coefficients: Tensor) -> tuple[Tensor, Tensor]:

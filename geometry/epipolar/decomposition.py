@@ -15,8 +15,7 @@ from torch import Tensor
 
 from visionops.geometry.arguments import check_batches, check_matrix, or_nan
 from visionops.geometry.implicit import nearest_essential
-from visionops.geometry.linalg import skew, to_homogeneous
-from visionops.geometry.projective.matrices import adjugate
+from visionops.geometry.linalg import cofactors, skew, to_homogeneous
 from visionops.geometry.projective.pairs import clean_pairs
 
 # Sines of angles between rays below this are rounding: they meet at infinity.
@@ -119,8 +118,8 @@ def _decompose(E: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     place = diagonal.argmax(-1, keepdim=True)
     column = outer.gather(-1, place[..., None].expand(*outer.shape[:-1], 1))[..., 0]
     t = column / diagonal.gather(-1, place).sqrt()
-    cofactors, turned = adjugate(essential).mT, skew(t) @ essential
-    return cofactors - turned, cofactors + turned, t, unique
+    parallel, turned = cofactors(essential), skew(t) @ essential
+    return parallel - turned, parallel + turned, t, unique
 
 
 def _depth_signs(R: Tensor, t: Tensor, x1: Tensor, x2: Tensor) -> Tensor:

@@ -18,8 +18,8 @@ from torch import Tensor
 from visionops.geometry.arguments import check_weights, finite_rows
 from visionops.geometry.batches import over_batch
 from visionops.geometry.implicit.steps import is_watched, may_branch, newton_steps
-from visionops.geometry.linalg import skew, to_homogeneous
-from visionops.geometry.polynomials import cofactors, real_roots
+from visionops.geometry.linalg import cofactors, skew, to_homogeneous
+from visionops.geometry.polynomials import real_roots
 from visionops.geometry.pose.moves import cayley, tangents
 from visionops.geometry.subspace import least_subspace
 from visionops.kernels.functions import opaque

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from visionops.errors import refuse
 from visionops.geometry.implicit.steps import STEPS, is_watched
-from visionops.geometry.linalg import normalize_points, to_homogeneous
-from visionops.geometry.polynomials import cofactors, pencil, real_roots
+from visionops.geometry.linalg import cofactors, normalize_points, to_homogeneous
+from visionops.geometry.polynomials import pencil, real_roots
 
 from .equations import Roots, check_matches, epipolar_rows, matched, null_space
 

@@ -15,6 +15,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd import forward_ad
 
+from visionops.kernels.functions import is_transformed
+
 # How a solver that iterates is differentiated, everywhere.
 Grad = Literal["implicit", "unroll", "none"]
 GRADS = ("implicit", "unroll", "none")
@@ -44,11 +46,6 @@ def is_watched(*tensors: Tensor | None) -> bool:
     if torch.compiler.is_compiling() or is_transformed():
         return True
     return torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
-
-
-def is_transformed() -> bool:
-    """Returns whether functorch or forward mode is at work, so that values of tensors may be hidden."""
-    return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
 
 
 def may_branch(x: Tensor) -> bool:

@@ -18,7 +18,8 @@ from visionops.errors import refuse
 from visionops.geometry.arguments import finite_rows
 from visionops.geometry.batches import over_batch
 from visionops.geometry.implicit.steps import is_watched, newton_steps
-from visionops.geometry.polynomials import cofactors, pencil, real_roots
+from visionops.geometry.linalg import cofactors
+from visionops.geometry.polynomials import pencil, real_roots
 from visionops.kernels.functions import opaque
 
 from .moves import tangents

@@ -20,8 +20,7 @@ from visionops.geometry.batches import over_batch
 from visionops.geometry.implicit import nearest_rotation
 from visionops.geometry.implicit.eigen import least_eigenvector
 from visionops.geometry.implicit.steps import is_watched, newton_steps
-from visionops.geometry.linalg import normalize_points
-from visionops.geometry.polynomials import cofactors
+from visionops.geometry.linalg import cofactors, normalize_points
 from visionops.geometry.subspace import least_subspace
 from visionops.kernels.eigen import eigen_symmetric
 from visionops.kernels.functions import opaque

@@ -6,17 +6,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from visionops.geometry.linalg import INFINITY
+from visionops.geometry.linalg import INFINITY, cofactors
 
 # |det| below this, relative to the square of the norm, is that of a matrix of rank one.
 RANK = 1e-10
 
 
 def adjugate(matrix: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3 3"]:
-    """Returns det(M) M^-1, which is a polynomial: the cross products of the rows."""
-    a, b, c = matrix.unbind(-2)
-    cross = torch.linalg.cross
-    return torch.stack([cross(b, c), cross(c, a), cross(a, b)], -1)
+    """Returns det(M) M^-1, which is a polynomial."""
+    return cofactors(matrix).mT
 
 
 def determinant(matrix: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch"]:

@@ -4,17 +4,14 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from torch.autograd import gradcheck
 
 from visionops.geometry.projective import find_affine, find_similarity, get_affine_transform, rotation_matrix2d
+
+from .gradients import strict
 
 
 def points(n, seed=0):
     return torch.from_numpy(np.random.default_rng(seed).uniform(0, 100, (n, 2)))
-
-
-def strict(function, *inputs):
-    assert gradcheck(function, [x.clone().requires_grad_() for x in inputs], atol=2e-6, rtol=1e-6)
 
 
 class TestGetAffineTransform:

@@ -4,17 +4,14 @@ import numpy as np
 import pytest
 import torch
 from scipy.spatial.transform import Rotation
-from torch.autograd import gradcheck
 
 from visionops.geometry.projective import find_rigid, find_similarity3d
+
+from .gradients import strict
 
 
 def points(n, d=3, seed=0):
     return torch.from_numpy(np.random.default_rng(seed).normal(size=(n, d)))
-
-
-def strict(function, *inputs):
-    assert gradcheck(function, [x.clone().requires_grad_() for x in inputs], atol=2e-6, rtol=1e-6)
 
 
 def umeyama(p, q, weights, scaled):

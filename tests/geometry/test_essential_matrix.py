@@ -5,19 +5,16 @@ import numpy as np
 import pytest
 import torch
 from scipy.spatial.transform import Rotation
-from torch.autograd import gradcheck
 
 from visionops.geometry.epipolar import decompose_essential, essential_from_pose, motion_from_essential
+
+from .gradients import strict
 
 
 def pose(seed):
     rng = np.random.default_rng(seed)
     t = rng.normal(size=3)
     return torch.from_numpy(Rotation.random(rng=rng).as_matrix()), torch.from_numpy(t / np.linalg.norm(t))
-
-
-def strict(function, *inputs):
-    assert gradcheck(function, [x.clone().requires_grad_() for x in inputs], atol=2e-6, rtol=1e-6)
 
 
 class TestDecomposeEssential:

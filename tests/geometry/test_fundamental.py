@@ -4,7 +4,6 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from torch.autograd import gradcheck
 
 from visionops.geometry.epipolar import (
     epilines,
@@ -19,6 +18,8 @@ from visionops.geometry.epipolar import (
     sampson_distance,
     symmetric_epipolar_distance,
 )
+
+from .gradients import strict
 
 K = torch.tensor([[500.0, 1.0, 320.0], [0.0, 510.0, 240.0], [0.0, 0.0, 1.0]]).double()
 K2 = torch.tensor([[620.0, 0.0, 300.0], [0.0, 600.0, 260.0], [0.0, 0.0, 1.0]]).double()
@@ -46,10 +47,6 @@ def same(a, b, tolerance=1e-8):
     """Holds matrices to one another up to their sign."""
     a, b = a / a.norm(), torch.as_tensor(b) / torch.as_tensor(b).norm()
     assert min((a - b).abs().max(), (a + b).abs().max()) < tolerance
-
-
-def strict(function, *inputs):
-    assert gradcheck(function, [x.clone().requires_grad_() for x in inputs], atol=2e-6, rtol=1e-6)
 
 
 class TestFindFundamental:

@@ -6,7 +6,6 @@ import pytest
 import scipy.optimize
 import torch
 from scipy.spatial.transform import Rotation
-from torch.autograd import gradcheck
 
 from visionops.geometry.epipolar import (
     essential_from_pose,
@@ -16,6 +15,8 @@ from visionops.geometry.epipolar import (
     triangulate,
     triangulate_views,
 )
+
+from .gradients import strict
 
 K = np.array([[500.0, 1.0, 320.0], [0.0, 510.0, 240.0], [0.0, 0.0, 1.0]])
 P1 = torch.from_numpy(K @ np.eye(3, 4))
@@ -32,10 +33,6 @@ def scene(n, noise=0.0, seed=0, cameras=(P1, P2)):
         y = x @ p[:, :3].T + p[:, 3]
         views.append(y[:, :2] / y[:, 2:] + noise * torch.from_numpy(rng.normal(size=(n, 2))))
     return x, *views
-
-
-def strict(function, *inputs):
-    assert gradcheck(function, [x.clone().requires_grad_() for x in inputs], atol=2e-6, rtol=1e-6)
 
 
 class TestTriangulate:

@@ -80,6 +80,11 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     return {"median": middle, "low": low, "high": high}
 
 
+def geometric_mean(values: Any) -> float:
+    """Returns the mean of the logarithms, as a ratio."""
+    return float(np.exp(np.mean(np.log(list(values)))))
+
+
 def cell(values: Sequence[float], form: str = "{:.2f}", unit: str = "") -> str:
     """Returns the median with the interquartile range behind it."""
     s = spread(values)

@@ -54,24 +54,42 @@ def measure(
     return rates
 
 
+def counted(work: Callable[[], Any], images: int) -> Callable[[], int]:
+    """Returns work as a side runs it: it tells how many images that was."""
+
+    def run() -> int:
+        work()
+        return images
+
+    return run
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Keeps torch and OpenCV at so many threads inside the block."""
+    cv2: Any = importlib.import_module("cv2") if installed("cv2") else None
+    before = torch.get_num_threads(), cv2.getNumThreads() if cv2 is not None else 0
+    try:
+        torch.set_num_threads(count)
+        if cv2 is not None:
+            cv2.setNumThreads(count)
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        if cv2 is not None:
+            cv2.setNumThreads(before[1])
+
+
 @contextmanager
 def one_core() -> Iterator[int | None]:
     """Keeps this thread on one core, and torch and OpenCV at one thread, inside the block. Yields the core."""
-    threads = torch.get_num_threads()
     allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
     core = max(allowed) if allowed else None
-    cv2: Any = importlib.import_module("cv2") if installed("cv2") else None
-    before = cv2.getNumThreads() if cv2 is not None else 0
-    try:
-        torch.set_num_threads(1)
-        if cv2 is not None:
-            cv2.setNumThreads(1)
-        if core is not None:
-            os.sched_setaffinity(0, {core})
-        yield core
-    finally:
-        torch.set_num_threads(threads)
-        if cv2 is not None:
-            cv2.setNumThreads(before)
-        if allowed:
-            os.sched_setaffinity(0, allowed)
+    with threads(1):
+        try:
+            if core is not None:
+                os.sched_setaffinity(0, {core})
+            yield core
+        finally:
+            if allowed:
+                os.sched_setaffinity(0, allowed)

@@ -17,6 +17,7 @@ from torch import Tensor
 from visionops.arguments import check_border, check_choice, check_image, check_number, flatten, kernel_sizes, unflatten
 from visionops.errors import refuse
 from visionops.kernels import filter_separable
+from visionops.kernels.functions import is_transformed
 from visionops.kernels.recursive import blur_recursive
 from visionops.module import as_module
 
@@ -111,8 +112,7 @@ def _exact(flat: Tensor, sigma: Any, border: str) -> Tensor:
 def _on_host(sigma: float | np.ndarray | Tensor) -> list[float] | None:
     """Returns the sigmas where their values are known and need no gradient."""
     if isinstance(sigma, Tensor):
-        transformed = torch._C._are_functorch_transforms_active() or torch.autograd.forward_ad._current_level >= 0
-        if torch.compiler.is_compiling() or transformed or sigma.requires_grad or sigma.device.type != "cpu":
+        if torch.compiler.is_compiling() or is_transformed() or sigma.requires_grad or sigma.device.type != "cpu":
             return None
         sigma = sigma.numpy()
     return [float(s) for s in np.atleast_1d(sigma)] if isinstance(sigma, np.ndarray) else [float(sigma)]

@@ -18,6 +18,7 @@ from torch import Tensor
 from visionops.errors import mistake
 from visionops.filters import gaussian_kernel1d
 from visionops.kernels import filter_separable
+from visionops.kernels.functions import is_transformed
 
 
 def ssim(
@@ -152,5 +153,4 @@ def _factors(mx: Tensor, my: Tensor, squares: Tensor, product: Tensor, window: W
 
 def _traced() -> bool:
     """Returns whether forward mode, a transform or a compiler looks on: they take the formula itself."""
-    transforms = torch._C._are_functorch_transforms_active() or torch.autograd.forward_ad._current_level >= 0
-    return transforms or torch.compiler.is_compiling()
+    return is_transformed() or torch.compiler.is_compiling()

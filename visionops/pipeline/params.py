@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from visionops.errors import mistake, refuse
+from visionops.kernels.functions import is_transformed
 
 from .motion import Bound, size_after
 from .numbers import Size, logical_and
@@ -195,8 +196,7 @@ def _host(value: Any) -> Any:
         or torch.compiler.is_compiling()
         or value.requires_grad
         or value.device.type != "cpu"
-        or torch._C._are_functorch_transforms_active()
-        or torch.autograd.forward_ad._current_level >= 0
+        or is_transformed()
     ):
         return value
     return value.numpy()

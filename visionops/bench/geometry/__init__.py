@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from visionops.bench.machine import NOT_INSTALLED, environment, installed
-from visionops.bench.report import Report, Table, cell, progress, spread
-from visionops.bench.rounds import Side, measure
+from visionops.bench.report import Report, Table, cell, geometric_mean, progress, spread
+from visionops.bench.rounds import Side, counted, measure, threads
 from visionops.errors import mistake
 
 from . import minimal
@@ -50,12 +50,7 @@ def run(
         )
     peers = {name: importlib.import_module(module) for name, module in PEERS.items() if installed(module)}
     results: dict[str, Any] = {"count": count, "quick": quick, "lines": {}}
-    threads, cv = torch.get_num_threads(), peers.get("OpenCV")
-    before = cv.getNumThreads() if cv is not None else 0
-    torch.set_num_threads(THREADS)
-    if cv is not None:
-        cv.setNumThreads(THREADS)
-    try:
+    with threads(THREADS):
         with progress("geometry", len(chosen)) as advance, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a peer's own code
             for line in chosen:
@@ -66,10 +61,6 @@ def run(
                 advance()
         results["minimal"] = minimal.measure(count, peers) if only is None else {}
         env = environment()
-    finally:
-        torch.set_num_threads(threads)
-        if cv is not None:
-            cv.setNumThreads(before)
     tables = [_table(results, form) for form in FORMS] + ([minimal.table(results["minimal"])] if only is None else [])
     tables[0].notes += [f"{name} is {NOT_INSTALLED}; its column is left out." for name in PEERS if name not in peers]
     return Report("geometry", env, tables, results)
@@ -98,7 +89,7 @@ def _side_by_side(
         found[name] = {}
         if line.error is not None and form == "forward":
             found[name]["error"] = float(np.nanmedian(line.error(result, problem).numpy()))
-    sides = [Side(name, form, _counted(work)) for name, work in works.items()]
+    sides = [Side(name, form, counted(work, 1)) for name, work in works.items()]
     rates = measure(sides, rounds=rounds, seconds=seconds / rounds) if OURS in works else []
     times = {name: 1000 / np.array(rate) for name, rate in zip(works, rates, strict=False)}
     for name, milliseconds in times.items():
@@ -138,14 +129,6 @@ def _singles(problem: Problem) -> list[dict[str, np.ndarray]]:
 
 def _each(call: Callable[[dict[str, np.ndarray]], Any], singles: list[dict[str, np.ndarray]]) -> list[Any]:
     return [call(one) for one in singles]
-
-
-def _counted(work: Callable[[], Any]) -> Callable[[], int]:
-    def run() -> int:
-        work()
-        return 1
-
-    return run
 
 
 def _table(results: dict[str, Any], form: str) -> Table:
@@ -192,7 +175,7 @@ def _means(lines: dict[str, Any], peers: list[str]) -> tuple[dict[str, str], lis
         if not values:
             means[peer] = "-"
             continue
-        mean, worst = float(np.exp(np.mean(np.log(values)))), float(min(values))
+        mean, worst = geometric_mean(values), float(min(values))
         means[peer] = f"{mean:.2f} of {len(values)}"
         if peer in AIMS:
             wanted, least = AIMS[peer]

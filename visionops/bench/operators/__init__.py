@@ -13,6 +13,7 @@ import torch
 from visionops.bench import gpu as devices
 from visionops.bench.machine import NOT_INSTALLED, environment, installed
 from visionops.bench.report import Report, progress
+from visionops.bench.rounds import threads
 
 from . import curves, gpu, memory, picture, tables
 from .compare import FORMS, OURS, THREADS, libraries, photos, side_by_side
@@ -49,12 +50,7 @@ def run(
         sizes = [k for k in sizes if k in QUICK_SIZES]
     lines, levels, peers = choose(only), photos(batch, size), libraries()
     results: dict[str, Any] = {"batch": list(levels.shape), "quick": quick, "lines": {}}
-    threads, cv = torch.get_num_threads(), peers.get("OpenCV")
-    before = cv.getNumThreads() if cv is not None else 0
-    torch.set_num_threads(THREADS)
-    if cv is not None:
-        cv.setNumThreads(THREADS)
-    try:
+    with threads(THREADS):
         env = environment()
         with progress("operators", len(lines)) as advance:
             for line in lines:
@@ -68,13 +64,9 @@ def run(
             few = levels[: min(CURVE_BATCH, batch)]
             with progress("kernel sizes", len(curves.CURVES) * len(sizes)) as advance:
                 results["curves"] = curves.measure(
-                    few, cv, sizes=tuple(sizes), rounds=rounds, seconds=seconds, advance=advance
+                    few, peers.get("OpenCV"), sizes=tuple(sizes), rounds=rounds, seconds=seconds, advance=advance
                 )
             results["curves_batch"] = list(few.shape)
-    finally:
-        torch.set_num_threads(threads)
-        if cv is not None:
-            cv.setNumThreads(before)
     why = devices.why_not() if device == "cuda" else None
     if why is None:
         many = photos(gpu_batch, gpu_size).to(device)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from visionops.bench.machine import installed
 from visionops.bench.photos import load_photos
 from visionops.bench.report import spread
-from visionops.bench.rounds import Side, measure
+from visionops.bench.rounds import Side, counted, measure
 
 from .line import Line, Peer
 
@@ -150,7 +150,7 @@ def side_by_side(
             found[name] = {"difference": apart, "near": None if near == math.inf else near}
             running.append(name)
         first.clear()
-        sides = [Side(name, form, _counted(works[name][0], len(levels))) for name in running]
+        sides = [Side(name, form, counted(works[name][0], len(levels))) for name in running]
         rates = measure(sides, rounds=rounds, seconds=seconds / rounds) if len(sides) > 1 else []
     times = {name: (1000 * len(levels) / np.array(rate)).tolist() for name, rate in zip(running, rates, strict=False)}
     for name, one in times.items():
@@ -159,11 +159,3 @@ def side_by_side(
         if name != OURS:
             mine["ratio"] = np.divide(one, times[OURS]).tolist()
     return found
-
-
-def _counted(work: Work, batch: int) -> Callable[[], int]:
-    def run() -> int:
-        work()
-        return batch
-
-    return run

@@ -14,7 +14,7 @@ from torch import Tensor
 from visionops.bench.gpu import COPIED, _finish, copy_bandwidth
 from visionops.bench.machine import NOT_INSTALLED
 from visionops.bench.report import Table, cell, spread
-from visionops.bench.rounds import Side
+from visionops.bench.rounds import Side, counted
 from visionops.bench.rounds import measure as take_turns
 
 from .compare import OURS, input_of
@@ -57,7 +57,7 @@ def measure(
                 continue
             bytes_moved = bytes_moved or x.nbytes + y.nbytes
             del y
-            sides.append(Side(name, "forward", partial(_counted, work, len(x))))
+            sides.append(Side(name, "forward", counted(work, len(x))))
         rates = take_turns(sides, rounds=rounds, seconds=seconds / rounds) if sides else []
         for side, rate in zip(sides, rates, strict=True):
             times = (1000 * len(x) / np.array(rate)).tolist()
@@ -77,11 +77,6 @@ def _forward(call: Callable[[Tensor], Any], x: Tensor) -> Any:
         y = call(x)
     _finish(x.device.type)
     return y
-
-
-def _counted(work: Callable[[], Any], batch: int) -> int:
-    work()
-    return batch
 
 
 def table(found: dict[str, Any] | None, why: str | None) -> Table:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from visionops.bench.report import Table, cell
+from visionops.bench.report import Table, cell, geometric_mean
 
 from .compare import OURS, THREADS
 
@@ -29,11 +29,6 @@ def ratios(results: dict[str, Any], form: str, peer: str) -> dict[str, float]:
     """Returns the median ratio of each line that has one."""
     found = {name: forms[form].get(peer, {}) for name, forms in results["lines"].items()}
     return {name: float(np.median(one["ratio"])) for name, one in found.items() if "ratio" in one}
-
-
-def geometric_mean(values: Any) -> float:
-    """Returns the mean of the logarithms, as a ratio."""
-    return float(np.exp(np.mean(np.log(list(values)))))
 
 
 def _losses(results: dict[str, Any]) -> Table:

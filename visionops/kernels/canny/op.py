@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from visionops.kernels import native
 from visionops.kernels.dense import filter_dense
-from visionops.kernels.functions import fold, unfold
+from visionops.kernels.functions import opaque
 
 from . import cpu, definition
 
@@ -39,9 +37,7 @@ def find_edges(
     steepness = filter_dense(
         values[:, :, None], definition.sobel_kernels(values), border="replicate", norm="l1" if norm == "l1" else "l2"
     )
-    given = x.detach(), low.detach(), high.detach(), norm
-    forward_mode = torch.autograd.forward_ad._current_level >= 0
-    edges = _find(*given) if forward_mode else _Edges.apply(*given)
+    edges = _edges(x, low, high, norm)
     return steepness[:, :, 0, 0].amax(1, keepdim=True).to(_floating(image)), edges.to(image.dtype)
 
 
@@ -58,32 +54,9 @@ def _find(image: Tensor, low: Tensor, high: Tensor, norm: str) -> Tensor:
     return (definition.find_edges(image.double(), low, high, norm) * 255).to(torch.uint8)
 
 
-_declared = torch.library.custom_op(
-    "visionops::find_edges",
+_edges = opaque(
+    "find_edges",
+    "(Tensor image, Tensor low, Tensor high, str norm) -> Tensor",
     _find,
-    mutates_args=(),
-    schema="(Tensor image, Tensor low, Tensor high, str norm) -> Tensor",
+    lambda image, *_: image.new_empty(image.shape[0], 1, *image.shape[2:]),
 )
-_declared.register_fake(lambda image, *_: image.new_empty(image.shape[0], 1, *image.shape[2:]))
-
-
-class _Edges(torch.autograd.Function):
-    """A function without a gradient that functorch and the compiler need not look into."""
-
-    @staticmethod
-    def forward(image: Tensor, low: Tensor, high: Tensor, norm: str) -> Tensor:
-        run = torch.ops.visionops.find_edges.default if torch.compiler.is_compiling() else _find
-        return run(image, low, high, norm)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        ctx.mark_non_differentiable(output)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[None, ...]:
-        return (None,) * 4
-
-    @staticmethod
-    def vmap(info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[Tensor, int]:
-        n = info.batch_size
-        return unfold(_Edges.apply(*fold(args[:3], in_dims[:3], n), args[3]), n), 0
