@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from visionops.errors import refuse
+from visionops.kernels.functions import is_traced
 
 
 def check_points(function: str, argument: str, points: Any, dims: int | tuple[int, ...] = 2, least: int = 0) -> None:
@@ -68,11 +70,18 @@ def _check_floating(function: str, argument: str, value: Any, shape: str) -> Non
         raise refuse(function, argument, "floating", value.dtype, "Convert it.")
 
 
+def known_finite(value: Tensor) -> bool:
+    """Returns whether all of a tensor is finite, as far as that may be asked for: on a host, in eager mode."""
+    return value.device.type == "cpu" and not is_traced() and math.isfinite(float(value.detach().sum()))
+
+
 def finite_rows(value: Tensor, dims: int) -> tuple[Tensor, Bool[Tensor, "*batch"]]:
     """Returns the value with zeros for what is not finite, and which samples were finite in all of the last dims.
 
     The gradient to what was not finite is zero: an input is patched, so that no NaN can come back through it.
     """
+    if known_finite(value):
+        return value, value.new_ones(value.shape[: value.ndim - dims], dtype=torch.bool)
     finite = value.isfinite()
     good = finite.flatten(-dims).all(-1) if dims else finite
     return torch.where(finite, value, 0), good
@@ -80,6 +89,9 @@ def finite_rows(value: Tensor, dims: int) -> tuple[Tensor, Bool[Tensor, "*batch"
 
 def or_nan(value: Tensor, good: Bool[Tensor, "*batch"]) -> Tensor:
     """Returns the value where it is good and NaN elsewhere, where no gradient comes back."""
+    same = value.shape[: good.ndim] == good.shape
+    if same and good.device.type == "cpu" and not is_traced() and bool(good.all()):
+        return value
     return torch.where(good.reshape(*good.shape, *(1,) * (value.ndim - good.ndim)), value, float("nan"))
 
 

@@ -15,7 +15,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from visionops.errors import refuse
+from visionops.kernels import native
 from visionops.kernels.functions import opaque
+from visionops.kernels.minimal import LARGEST_DEGREE
+from visionops.kernels.minimal import real_roots as compiled_roots
 
 from .arguments import finite_rows
 from .batches import over_batch
@@ -103,6 +106,11 @@ def pencil(first: Float[Tensor, "*batch 3 3"], second: Float[Tensor, "*batch 3 3
 
 
 def _find(coefficients: Tensor) -> tuple[Tensor, Tensor]:
+    compiled = native.active() and coefficients.device.type == "cpu" and coefficients.shape[1] <= LARGEST_DEGREE + 1
+    return (compiled_roots if compiled else _define)(coefficients)
+
+
+def _define(coefficients: Tensor) -> tuple[Tensor, Tensor]:
     b, n = coefficients.shape
     size = coefficients.abs().amax(-1, keepdim=True)
     c = (coefficients / torch.where(size > 0, size, 1)).T.contiguous()

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -17,10 +18,12 @@ from torch import Tensor
 
 from visionops.geometry.arguments import doubled
 from visionops.geometry.implicit.steps import Grad, is_watched, may_branch, newton_steps
+from visionops.kernels import brown_conrady, native
+from visionops.kernels.functions import opaque, primitive
 
 from .camera import Camera
 from .newton import NODES, Table, in_blocks, look_up, newton, tabulate
-from .plane import hold, in_front
+from .plane import both, hold, in_front
 
 # |x| + |y| relative to z from which on points are held: 89.4 degrees off the axis, where r^7 still fits a float32.
 REACH = 100.0
@@ -61,6 +64,45 @@ class BrownConradyCamera(Camera):
 
     lengths = (4, 5, 8, 12, 14)
 
+    def project(self, points: Tensor, *, return_valid: bool = False) -> Tensor | tuple[Tensor, Tensor]:
+        """Returns the pixels (x, y) of points; see `Camera.project`."""
+        self._check("project", points, 3)
+        flat = self._flattened(points)
+        if flat is None:
+            return super().project(points, return_valid=return_valid)
+        batch, given = flat
+        pixels = _project(*given).reshape(*batch, -1, 2)
+        return (pixels, _see(*given).reshape(*batch, -1)) if return_valid else pixels
+
+    def _rays(self, method: str, pixels: Tensor, grad: Grad) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor]:
+        self._check(method, pixels, 2)
+        flat = self._flattened(pixels) if grad in ("implicit", "none") else None
+        if flat is None:
+            return super()._rays(method, pixels, grad)
+        batch, (places, matrix, distortion) = flat
+        if grad == "none":
+            places, matrix, distortion = places.detach(), matrix.detach(), distortion.detach()
+        sound = None
+        if method == "undistort":  # what the tilt alone maps to
+            sound, matrix = self._finite()[1], torch.eye(3, dtype=matrix.dtype)[None]
+        found = _undistort(places, matrix, distortion).reshape(*batch, -1, 3)
+        x, y, state = found.unbind(-1)
+        state = state.detach()
+        good = None if may_branch(state) and float(state.amin()) >= 0 else state >= 0
+        return x, y, torch.ones_like(x[..., :1]), both(good, sound), both(state > 0, sound)
+
+    def _flattened(self, places: Tensor) -> tuple[torch.Size, tuple[Tensor, Tensor, Tensor]] | None:
+        """Returns the batch, and places and camera with one batch dimension; None where nothing compiled takes them."""
+        kind, values = places.dtype, (places, self.matrix, self.distortion)
+        if kind not in _COMPILED or any(v.dtype != kind for v in values) or not native.may_be_recorded(*values):
+            return None
+        batch = torch.broadcast_shapes(places.shape[:-2], self.matrix.shape[:-2], self.distortion.shape[:-1])
+        if 0 in batch or not places.numel():
+            return None
+        flat = places if places.shape[:-2] == batch else places.expand(*batch, -1, -1)
+        flat = flat if flat.ndim == 3 else flat.reshape(-1, *places.shape[-2:])
+        return batch, (flat, _rows(self.matrix, batch, 2), _rows(self.distortion, batch, 1))
+
     def _bend(self, x: Tensor, y: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
         depth = hold(x, y, z, 1 / REACH)
         return _bend(_lens(self._coefficients()), x / depth, y / depth)
@@ -75,10 +117,10 @@ class BrownConradyCamera(Camera):
         kind = torch.promote_types(u.dtype, self.distortion.dtype)
         mx, my, *k = doubled(u, v, *self._coefficients())
         if grad == "unroll":
-            x, y, done, *_ = in_blocks(_undistort, tuple(k), (mx, my))
+            x, y, done, *_ = in_blocks(_solve, tuple(k), (mx, my))
         else:
             with torch.no_grad():
-                x, y, done, *inverse = in_blocks(_undistort, tuple(c.detach() for c in k), (mx.detach(), my.detach()))
+                x, y, done, *inverse = in_blocks(_solve, tuple(c.detach() for c in k), (mx.detach(), my.detach()))
             if grad == "implicit" and is_watched(mx, my, *k):
                 x, y = _with_gradient(_lens(tuple(k)), x, y, mx, my, inverse)
         return x.to(kind), y.to(kind), torch.ones_like(x[..., :1], dtype=kind), done
@@ -93,6 +135,14 @@ class BrownConradyCamera(Camera):
         top = [torch.stack(row, -1) for row in ([cy, sy * sx, -sy * cx], [zero, cx, sx], [sy, -cy * sx, cy * cx])]
         r13, r23, r33 = top[0][..., 2:], top[1][..., 2:], top[2][..., 2:]
         return torch.stack([r33 * top[0] - r13 * top[2], r33 * top[1] - r23 * top[2], top[2]], -2)
+
+
+def _rows(value: Tensor, batch: torch.Size, dims: int) -> Tensor:
+    """Returns a value of a batch with one batch dimension, of one row where that serves all."""
+    head, tail = value.shape[: value.ndim - dims], value.shape[value.ndim - dims :]
+    if head != batch and head.numel() != 1:
+        value = value.expand(*batch, *tail)
+    return value if value.ndim == dims + 1 else value.reshape(-1, *tail)
 
 
 def _lens(k: tuple[Tensor, ...]) -> _Lens:
@@ -167,7 +217,7 @@ def _inverse(step: _Step, scale: Tensor) -> tuple[Tensor, ...]:
     return yb * scale, -xb * scale, -ya * scale, xa * scale
 
 
-def _undistort(k: tuple[Tensor, ...], places: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+def _solve(k: tuple[Tensor, ...], places: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """Returns x, y that the lens bends to places, where they were found, and the inverse of its Jacobian, by rows.
 
     Elsewhere they are at the last node of the table before the fold, and the inverse is 0. In float64.
@@ -239,3 +289,39 @@ def _with_gradient(
 
     x, y = newton_steps(torch.stack([x, y]), residual, correct).unbind(0)
     return x, y
+
+
+def _define_project(points: Tensor, matrix: Tensor, distortion: Tensor) -> Tensor:
+    pixels = Camera.project(BrownConradyCamera(matrix, distortion), points)
+    assert isinstance(pixels, Tensor)
+    return pixels
+
+
+def _define_undistort(pixels: Tensor, matrix: Tensor, distortion: Tensor) -> Tensor:
+    """Returns x, y, and 1 where they were found, 0 where they are at the edge and -1 where they are no numbers."""
+    x, y, _, good, valid = Camera._rays(BrownConradyCamera(matrix, distortion), "unproject", pixels, "implicit")
+    state = valid.to(x.dtype) if good is None else torch.where(good, valid.to(x.dtype), -1)
+    return torch.stack(torch.broadcast_tensors(x, y, state), -1)
+
+
+def _compiled(
+    name: str, width: int, forward: Callable[..., Tensor], adjoint: Callable[..., Any], define: Callable[..., Tensor]
+) -> Callable[..., Tensor]:
+    """Returns the compiled twin of a definition, of places (b, n, ..) and camera; results are (b, n, width)."""
+    recorded = primitive(
+        name, tensors=_TENSORS, static="", forward=forward, adjoint=adjoint, define=define, reads_output=width == 3,
+        like=lambda places, *_: places.new_empty(*places.shape[:2], width),
+    )  # fmt: skip
+    return lambda *given: (forward if native.may_run(*given) else recorded)(*given)
+
+
+_COMPILED = (torch.float32, torch.float64)
+_TENSORS = "Tensor places, Tensor matrix, Tensor distortion"
+_project = _compiled("brown_conrady_project", 2, brown_conrady.project, brown_conrady.project_adjoint, _define_project)
+_undistort = _compiled(
+    "brown_conrady_undistort", 3, brown_conrady.undistort, brown_conrady.undistort_adjoint, _define_undistort
+)
+_see = opaque(
+    "brown_conrady_see", f"({_TENSORS}) -> Tensor", brown_conrady.see,
+    lambda points, *_: points.new_empty(points.shape[:2], dtype=torch.bool),
+)  # fmt: skip

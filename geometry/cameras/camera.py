@@ -19,10 +19,17 @@ from typing_extensions import Self
 
 from visionops.arguments import check_choice
 from visionops.errors import mistake, refuse
-from visionops.geometry.arguments import check_batches, check_matrix, check_points, check_vector, finite_rows
+from visionops.geometry.arguments import (
+    check_batches,
+    check_matrix,
+    check_points,
+    check_vector,
+    finite_rows,
+    known_finite,
+)
 from visionops.geometry.implicit.steps import GRADS, Grad
 
-from .plane import back_through_plane, both, components, hold, joined, known_finite, through_plane
+from .plane import back_through_plane, both, components, hold, joined, through_plane
 
 
 class ProjectionJacobian(NamedTuple):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import functools
-import math
 from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from visionops.geometry.arguments import or_nan
+from visionops.geometry.arguments import known_finite, or_nan
 from visionops.geometry.implicit.steps import is_watched, may_branch
 
 # A homogeneous w, or a depth, below this fraction of the other coordinates is held there.
@@ -25,11 +24,6 @@ def components(
         return tuple(c.contiguous() for c in points.unbind(-1)), None
     good = points.isfinite().all(-1)
     return tuple(torch.where(good, c, 0) for c in points.unbind(-1)), good
-
-
-def known_finite(value: Tensor) -> bool:
-    """Returns whether all of a tensor is finite, as far as that may be asked for."""
-    return may_branch(value) and math.isfinite(float(value.detach().sum()))
 
 
 def joined(*values: Tensor, good: Tensor | None) -> Float[Tensor, "*batch n d"]:

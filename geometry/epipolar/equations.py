@@ -5,6 +5,7 @@ x2^T F x1 = 0  is linear in F,   A f = 0,   f the nine entries of F row by row
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -13,8 +14,9 @@ from torch import Tensor
 
 from visionops.errors import refuse
 from visionops.geometry.arguments import check_points, check_same_points, finite_rows
-from visionops.geometry.batches import over_batch
-from visionops.kernels.functions import opaque
+from visionops.geometry.batches import batched, over_batch
+from visionops.kernels.functions import opaque, primitive
+from visionops.kernels.minimal import minimal_adjoint, minimal_solve
 
 # Equations whose share that is new is smaller than this, relative to the largest, say nothing new.
 RANK = 1e-11
@@ -25,6 +27,35 @@ class Roots(NamedTuple):
 
     matrices: Tensor
     valid: Tensor
+
+
+# Points that count, and what a matrix in a slot is worth: 0 where there is none, 1 if it is not isolated, else 2.
+Define = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+def minimal(name: str, slots: int, define: Define) -> Callable[..., tuple[Tensor, ...]]:
+    """Returns a minimal solver of points (*batch, n, d), which is compiled where it may be.
+
+    Args:
+        name: of its custom op.
+        slots: for matrices.
+        define: the definition, of points: matrices and what they are worth, as constants.
+    """
+
+    def pack(points1: Tensor, points2: Tensor) -> Tensor:
+        matrices, worth = define(points1, points2)
+        return torch.cat([matrices.flatten(-2), worth[..., None].to(matrices.dtype)], -1)
+
+    fast = primitive(
+        name, tensors="Tensor points1, Tensor points2", static="", forward=minimal_solve, adjoint=minimal_adjoint,
+        define=pack, like=lambda points, _: points.new_empty(len(points), slots, 10), reads_output=True,
+    )  # fmt: skip
+
+    def solve(points1: Tensor, points2: Tensor) -> tuple[Tensor, Tensor]:
+        packed = fast(points1, points2)
+        return packed[..., :9].unflatten(-1, (3, 3)), packed[..., 9].detach()
+
+    return batched(solve, define, (2, 2))
 
 
 def check_matches(function: str, points1: Any, points2: Any, dims: int | tuple[int, ...], least: int) -> None:

@@ -24,7 +24,7 @@ from visionops.geometry.pose.moves import cayley, tangents
 from visionops.geometry.subspace import least_subspace
 from visionops.kernels.functions import opaque
 
-from .equations import Roots, check_matches, epipolar_rows, matched, null_space
+from .equations import Roots, check_matches, epipolar_rows, matched, minimal, null_space
 
 SLOTS = 10
 # Newton steps with one inverse; twice as many make a root of the polynomial exact.
@@ -33,6 +33,8 @@ POLISH = 3
 RESIDUAL = 1e-9
 # The equations of a root may be so much worse than the best before it counts as double.
 CONDITION = 1e7
+# A last step so small, times the inverse, that the inverse is that of the root.
+SETTLED = 1e-4
 
 
 def find_essential(
@@ -68,26 +70,41 @@ def find_essential(
     """
     check_matches("find_essential", points1, points2, (2, 3), 5)
     check_weights("find_essential", weights, points1)
+    if weights is None and points1.shape[-2] == 5:
+        matrix, worth = _solve(points1, points2)
+        return Roots(matrix, worth > 1)
     if weights is not None:
         points1, points2 = (torch.where(weights[..., None] == 0, 0, p) for p in (points1, points2))
-    x1, x2, good = matched(points1, points2)
-    if x1.shape[-1] == 2:
-        x1, x2 = to_homogeneous(x1), to_homogeneous(x2)
-    if x1.shape[-2] == 5 and weights is None:
-        rows = epipolar_rows(x1, x2)
-        basis, _, full = null_space(rows)
-    else:
-        rows = (x2[..., :, None] * x1[..., None, :]).flatten(-2)
-        weighted = rows
-        if weights is not None:
-            w, whole = finite_rows(weights.double(), 1)
-            weighted, good = w.clamp(min=0)[..., None] * rows, good & whole
-        basis, rest, full = least_subspace(rows.mT @ weighted, 4)
-        rows = rest.mT
-    rotation, t, tangent, inverse, found, regular = over_batch(_declared, good.shape, rows, basis, full & good)
+    x1, x2, good = _rays(points1, points2)
+    rows = (x2[..., :, None] * x1[..., None, :]).flatten(-2)
+    weighted = rows
+    if weights is not None:
+        w, whole = finite_rows(weights.double(), 1)
+        weighted, good = w.clamp(min=0)[..., None] * rows, good & whole
+    basis, rest, full = least_subspace(rows.mT @ weighted, 4)
     watched = is_watched(points1, points2, weights)
-    matrix = _matrix(rows, rotation, t, tangent, inverse, found, watched)
+    matrix, _, regular = _roots_of(rest.mT, basis, full & good, watched)
     return Roots(matrix.to(points1.dtype), regular)
+
+
+def _define(points1: Tensor, points2: Tensor) -> tuple[Tensor, Tensor]:
+    x1, x2, good = _rays(points1, points2)
+    rows = epipolar_rows(x1, x2)
+    basis, _, full = null_space(rows)
+    matrix, found, regular = _roots_of(rows, basis, full & good, is_watched(points1, points2))
+    return matrix.to(points1.dtype), found.to(torch.uint8) + regular
+
+
+def _rays(points1: Tensor, points2: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns homogeneous points in float64, and which samples are finite."""
+    x1, x2, good = matched(points1, points2)
+    return (x1, x2, good) if x1.shape[-1] == 3 else (to_homogeneous(x1), to_homogeneous(x2), good)
+
+
+def _roots_of(rows: Tensor, basis: Tensor, good: Tensor, watched: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns matrices (..., 10, 3, 3) as functions of rows, which slots have one, and which of those are isolated."""
+    *pose, found, regular = over_batch(_declared, good.shape, rows, basis, good)
+    return _matrix(rows, *pose, found, watched), found, regular
 
 
 def _matrix(
@@ -157,6 +174,8 @@ def _find(rows: Tensor, basis: Tensor, good: Tensor) -> tuple[Tensor, ...]:
             rotation = cayley(-u[..., :3]) @ rotation
             t = t - (tangent @ u[..., 3:, None])[..., 0]
             t = t / torch.linalg.vector_norm(t, dim=-1, keepdim=True)
+    # Towards a root that is not isolated steps shrink slowly, while the inverse grows.
+    regular = regular & (u.abs().amax(-1) * inverse.abs().amax((-1, -2)) < SETTLED)
     value = (rows @ _crossed(t, rotation).flatten(-2)[..., None])[..., 0]
     kept = kept & (value.abs().amax(-1) <= RESIDUAL * rows.abs().amax((-1, -2)))
     out = []
@@ -298,3 +317,5 @@ _declared = opaque(
     _find,
     _empty,
 )
+
+_solve = minimal("five_point_matches", SLOTS, _define)

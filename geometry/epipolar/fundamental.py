@@ -18,7 +18,7 @@ from visionops.geometry.implicit import nearest_rank2
 from visionops.geometry.implicit.eigen import least_eigenvector
 from visionops.geometry.linalg import normalize_points
 from visionops.geometry.projective.matrices import unit, with_sign
-from visionops.geometry.projective.pairs import SYMMETRIC, clean_pairs, held, monomials, weighted
+from visionops.geometry.projective.pairs import SYMMETRIC, check_pairs, fitted, held, monomials, weighted, without_nan
 
 from .equations import Roots
 from .seven_point import find_fundamental_7point
@@ -96,7 +96,13 @@ def find_fundamental(
         if weights is not None:
             raise refuse("find_fundamental", "weights", "None for '7point'", "weights", "Seven points are all needed.")
         return find_fundamental_7point(points1, points2)
-    p1, p2, w, good = clean_pairs("find_fundamental", points1, points2, weights, least=8)
+    check_pairs("find_fundamental", points1, points2, weights, least=8)
+    f, valid = _fit(points1, points2, weights)
+    return (f, valid) if return_valid else f
+
+
+def _define(points1: Tensor, points2: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
+    p1, p2, w, good = without_nan(points1, points2, weights)
     q1, q2 = normalize_points(p1, weights=w), normalize_points(p2, weights=w)
     # The rows x2 x1^T of the equations; entry (i, j), (k, l) of their Gram matrix is sum w x2_i x2_k x1_j x1_l.
     sums = monomials(q2.points).mT @ weighted(monomials(q1.points), w)
@@ -106,5 +112,7 @@ def find_fundamental(
     flat, ranked = nearest_rank2(f.unflatten(-1, (3, 3)), return_valid=True)
     unique = unique & ranked
     f = held(unit(with_sign(q2.matrix.mT @ flat @ q1.matrix)), unique)
-    f = or_nan(f, good).to(points1.dtype)
-    return (f, good & unique) if return_valid else f
+    return or_nan(f, good).to(points1.dtype), good & unique
+
+
+_fit = fitted(_define, epipolar=True)

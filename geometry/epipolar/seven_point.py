@@ -14,7 +14,7 @@ from visionops.geometry.implicit.steps import STEPS, is_watched
 from visionops.geometry.linalg import cofactors, normalize_points, to_homogeneous
 from visionops.geometry.polynomials import pencil, real_roots
 
-from .equations import Roots, check_matches, epipolar_rows, matched, null_space
+from .equations import Roots, check_matches, epipolar_rows, matched, minimal, null_space
 
 # A root whose slope is smaller than this, of a cubic with terms of size one, is double: it has no derivative.
 DOUBLE = 1e-8
@@ -47,6 +47,11 @@ def find_fundamental_7point(points1: Float[Tensor, "*batch 7 2"], points2: Float
     if points1.shape[-2] != 7:
         remedy = "find_fundamental takes more."
         raise refuse("find_fundamental_7point", "points1", "7 points", points1.shape[-2], remedy)
+    matrices, worth = _solve(points1, points2)
+    return Roots(matrices, worth > 0)
+
+
+def _define(points1: Tensor, points2: Tensor) -> tuple[Tensor, Tensor]:
     x1, x2, good = matched(points1, points2)
     (x1, map1), (x2, map2) = normalize_points(x1), normalize_points(x2)
     rows = epipolar_rows(to_homogeneous(x1), to_homogeneous(x2))
@@ -64,7 +69,7 @@ def find_fundamental_7point(points1: Float[Tensor, "*batch 7 2"], points2: Float
     if is_watched(points1, points2):
         matrix = _with_gradient(rows, inverse, matrix, b * first - a * second, found)
     matrix = map2.mT[..., None, :, :] @ matrix @ map1[..., None, :, :]
-    return Roots(_scaled(matrix, found).to(points1.dtype), found)
+    return _scaled(matrix, found).to(points1.dtype), 2 * found
 
 
 def _with_gradient(rows: Tensor, inverse: Tensor, matrix: Tensor, aside: Tensor, found: Tensor) -> Tensor:
@@ -94,3 +99,6 @@ def _scaled(matrix: Tensor, found: Tensor) -> Tensor:
     sign = torch.where(flat.gather(-1, flat.abs().argmax(-1, keepdim=True)) < 0, -1.0, 1.0)[..., None]
     unit = matrix * (sign / torch.where(found[..., None, None], square, 1).sqrt())
     return torch.where(found[..., None, None], unit, 0)
+
+
+_solve = minimal("seven_point", 3, _define)

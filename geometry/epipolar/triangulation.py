@@ -18,9 +18,12 @@ from torch import Tensor
 
 from visionops.errors import refuse
 from visionops.geometry.arguments import check_batches, check_matrix, doubled, finite_rows, or_nan
+from visionops.geometry.batches import batched
 from visionops.geometry.implicit.eigen import least_eigenvector
 from visionops.geometry.linalg import from_homogeneous
 from visionops.geometry.projective.pairs import clean_pairs
+from visionops.kernels import linear
+from visionops.kernels.functions import closed
 
 
 @overload
@@ -123,7 +126,7 @@ def triangulate_views(
     return (X, valid) if return_valid else X
 
 
-def _triangulate(projections: Tensor, points: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
+def _define(projections: Tensor, points: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
     P, x, w = doubled(projections, points, weights)
     P, good = finite_rows(P, 3)
     good = good[..., None]
@@ -154,3 +157,6 @@ def _products(P: Tensor) -> Tensor:
 
 def _outer(a: Tensor, b: Tensor) -> Tensor:
     return a[..., :, None] * b[..., None, :]
+
+
+_triangulate = batched(closed(linear.rays, linear.rays_adjoint, _define), _define, (3, 3, 2))

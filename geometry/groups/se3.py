@@ -15,8 +15,9 @@ from torch import Tensor
 from visionops.geometry.arguments import check_matrix, check_vector
 from visionops.geometry.implicit.steps import Grad
 from visionops.geometry.rotations.forms import cross, dot, spin, transposed, vector_and_lever
-from visionops.geometry.rotations.layout import guarded
+from visionops.geometry.rotations.layout import guarded, twinned
 from visionops.geometry.rotations.series import stumpff
+from visionops.kernels import motions
 
 from .common import Group, acted, interpolated, joined, mean, parts, rotation_near
 
@@ -50,7 +51,7 @@ def exp(tangent: Float[Tensor, "*batch 6"]) -> Float[Tensor, "*batch 4 4"]:
     [1.0, 2.0, 3.0]
     """
     check_vector("se3.exp", "tangent", tangent, 6)
-    return guarded(_exp, tangent, dims=(1,), shape=(4, 4))
+    return _compiled_exp(tangent)
 
 
 def log(matrix: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 6"]:
@@ -70,7 +71,7 @@ def log(matrix: Float[Tensor, "*batch 4 4"]) -> Float[Tensor, "*batch 6"]:
     tensor([0.0000, 0.0000, 0.0000, 0.0000, 3.1416, 0.0000])
     """
     check_matrix("se3.log", "matrix", matrix, (4, 4))
-    return guarded(_log, matrix, dims=(2,), shape=(6,))
+    return _compiled_log(matrix)
 
 
 def hat(tangent: Float[Tensor, "*batch 6"]) -> Float[Tensor, "*batch 4 4"]:
@@ -314,3 +315,8 @@ def _start(x: Tensor, w: Tensor) -> Tensor:
 
 
 _GROUP = Group("se3", 4, 6, _exp, _log, _inverse)
+
+_compiled_exp = twinned(
+    "se3_exp", _exp, motions.exp, motions.exp_adjoint, dims=1, shape=(4, 4)
+)
+_compiled_log = twinned("se3_log", _log, motions.log, motions.log_adjoint, dims=2, shape=(6,))

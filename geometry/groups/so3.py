@@ -15,8 +15,9 @@ from torch import Tensor
 from visionops.geometry.arguments import check_matrix, check_vector
 from visionops.geometry.implicit.steps import Grad
 from visionops.geometry.rotations.forms import dot, matrix_of_vector, spin, transposed, vector_of_matrix
-from visionops.geometry.rotations.layout import guarded
+from visionops.geometry.rotations.layout import guarded, twinned
 from visionops.geometry.rotations.series import stumpff
+from visionops.kernels import motions
 
 from .common import Group, acted, interpolated, mean, rotation_near
 
@@ -53,7 +54,7 @@ def exp(tangent: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
             [ 0.0000,  0.0000,  1.0000]])
     """
     check_vector("so3.exp", "tangent", tangent, 3)
-    return guarded(_exp, tangent, dims=(1,), shape=(3, 3))
+    return _compiled_exp(tangent)
 
 
 def log(matrix: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3"]:
@@ -74,7 +75,7 @@ def log(matrix: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3"]:
     tensor([0.0000, 3.1416, 0.0000])
     """
     check_matrix("so3.log", "matrix", matrix, (3, 3))
-    return guarded(_log, matrix, dims=(2,), shape=(3,))
+    return _compiled_log(matrix)
 
 
 def hat(tangent: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
@@ -280,3 +281,8 @@ def _start(x: Tensor, w: Tensor) -> Tensor:
 
 
 _GROUP = Group("so3", 3, 3, _exp, _log, _inverse)
+
+_compiled_exp = twinned(
+    "so3_exp", _exp, motions.exp, motions.exp_adjoint, dims=1, shape=(3, 3)
+)
+_compiled_log = twinned("so3_log", _log, motions.log, motions.log_adjoint, dims=2, shape=(3,))

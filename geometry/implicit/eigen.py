@@ -10,10 +10,13 @@ eigenbasis is NaN, do no harm. Source: J. R. Magnus, On differentiating eigenval
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from visionops.kernels import eigen as kernels
+from visionops.kernels.functions import closed
 
 from .steps import STEPS, is_watched
 
@@ -28,6 +31,11 @@ def least_eigenvector(
 
     Gradient: to the matrix; 0 where the eigenvector is not unique. Right to the second derivative.
     """
+    h, unique = _least(matrix.reshape(-1, *matrix.shape[-2:]) if matrix.numel() else matrix)
+    return h.reshape(matrix.shape[:-1]), unique.reshape(matrix.shape[:-2])
+
+
+def _define(matrix: Tensor) -> tuple[Tensor, Tensor]:
     h, inverse, unique = kernels.least_eigenvector(matrix)
     if not is_watched(matrix):
         return h, unique
@@ -36,3 +44,15 @@ def least_eigenvector(
         rest = image - (h * image).sum(-1, keepdim=True) / (h * h).sum(-1, keepdim=True) * h
         h = h - (inverse @ rest[..., None])[..., 0]
     return h / h.square().sum(-1, keepdim=True).sqrt(), unique
+
+
+def _run(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    h, inverse, unique = kernels.least_eigenvector(matrix)
+    return h, unique, inverse
+
+
+def _adjoint(grad: Tensor, tensors: Sequence[Tensor], h: Tensor, inverse: Tensor) -> tuple[Tensor]:
+    return (-(inverse * grad[..., None, :]).sum(-1, keepdim=True) * h[..., None, :],)
+
+
+_least = closed(_run, _adjoint, _define)

@@ -17,8 +17,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from visionops.geometry.arguments import check_matrix, finite_rows, or_nan
+from visionops.geometry.linalg import cofactors
 
 from .eigen import least_eigenvector
+
+# Cofactors of a matrix with entries up to 1, below which its rank is one but for rounding.
+RANK1 = 1e-14
 
 
 @overload
@@ -126,8 +130,15 @@ def nearest_essential(
 
 
 def _without_null(matrix: Tensor, of: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns matrix (I - v v^T), v the right null vector of the second, and whether that is unique."""
-    v, unique = least_eigenvector(of.mT @ of)
+    """Returns matrix (I - v v^T), v the right null vector of the second, and whether that is unique.
+
+    The cofactors of singular values a >= b >= c have b c, a c and a b: v is their first right singular vector, to more
+    digits than the last of the matrix itself, whose square is lost beside a^2.
+    """
+    size = of.detach().abs().amax((-1, -2), keepdim=True)
+    c = cofactors(of / torch.where(size > 0, size, 1))
+    c = torch.where(c.detach().abs().amax((-1, -2), keepdim=True) > RANK1, c, 0)
+    v, unique = least_eigenvector(-(c.mT @ c))
     return matrix - (matrix @ v[..., None]) * v[..., None, :], unique
 
 

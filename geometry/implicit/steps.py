@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from visionops.kernels.functions import is_transformed
+from visionops.kernels.functions import is_traced
 
 # How a solver that iterates is differentiated, everywhere.
 Grad = Literal["implicit", "unroll", "none"]
@@ -43,14 +43,14 @@ def newton_steps(x: Tensor, residual: Map, correct: Map, steps: int = STEPS) -> 
 
 def is_watched(*tensors: Tensor | None) -> bool:
     """Returns whether a derivative by a tensor may be asked for: False only where it is certain that none is."""
-    if torch.compiler.is_compiling() or is_transformed():
+    if is_traced():
         return True
     return torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
 
 
 def may_branch(x: Tensor) -> bool:
     """Returns whether code may depend on the values of a tensor: they are on the host, and nothing records."""
-    return not torch.compiler.is_compiling() and x.device.type == "cpu" and not is_transformed()
+    return x.device.type == "cpu" and not is_traced()
 
 
 def jacobian(

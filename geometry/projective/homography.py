@@ -23,7 +23,7 @@ from visionops.geometry.implicit.steps import Grad
 from visionops.geometry.linalg import from_homogeneous, normalize_points, to_homogeneous
 
 from .matrices import determinant, undo, unit, with_last_one
-from .pairs import SYMMETRIC, clean_pairs, held, monomials, weighted
+from .pairs import SYMMETRIC, check_pairs, clean_pairs, fitted, held, monomials, weighted, without_nan
 
 # |det| of a homography of normalised points, of norm 1, below which it maps a plane to a line.
 SINGULAR = 1e-8
@@ -79,11 +79,16 @@ def find_homography(
     >>> find_homography(square, 2 * square + 3).round(decimals=4).add(0).tolist()
     [[2.0, 0.0, 3.0], [0.0, 2.0, 3.0], [0.0, 0.0, 1.0]]
     """
-    p1, p2, w, good = clean_pairs("find_homography", points1, points2, weights, least=4)
+    check_pairs("find_homography", points1, points2, weights, least=4)
+    h, valid = _fit(points1, points2, weights)
+    return (h, valid) if return_valid else h
+
+
+def _define(points1: Tensor, points2: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
+    p1, p2, w, good = without_nan(points1, points2, weights)
     q1, q2 = normalize_points(p1, weights=w), normalize_points(p2, weights=w)
     h, valid = _solve(_gram(q1.points, q2.points, w), q1.matrix, q2.matrix)
-    h = or_nan(h, good).to(points1.dtype)
-    return (h, good & valid) if return_valid else h
+    return or_nan(h, good).to(points1.dtype), good & valid
 
 
 def find_homography_lines(
@@ -204,3 +209,6 @@ def _solve(gram: Tensor, matrix1: Tensor, matrix2: Tensor) -> tuple[Tensor, Tens
     regular = determinant(unit(normalized)).abs() > SINGULAR
     out = with_last_one(undo(matrix2) @ normalized @ matrix1)
     return held(out, unique), unique & regular
+
+
+_fit = fitted(_define, epipolar=False)

@@ -8,10 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import prod
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from visionops.geometry.batches import COMPILED
+from visionops.kernels import native
+from visionops.kernels.functions import primitive
 
 Core = Callable[..., Float[Tensor, "m b"]]
 
@@ -31,6 +36,35 @@ def lifted(core: Core, *values: Tensor, dims: tuple[int, ...], shape: tuple[int,
 def guarded(core: Core, *values: Tensor, dims: tuple[int, ...], shape: tuple[int, ...]) -> Tensor:
     """Returns what `lifted` does, but NaN for a sample that is not finite, which gets no gradient."""
     return _run(core, values, dims, shape, guard=True)
+
+
+def twinned(
+    name: str, core: Core, forward: Callable[[Tensor], Tensor], adjoint: Callable[..., Any], *, dims: int,
+    shape: tuple[int, ...],
+) -> Callable[[Tensor], Tensor]:
+    """Returns what `guarded` does of one value, as a function that is compiled where it may be.
+
+    Args:
+        name: of its custom op.
+        forward: the compiled twin, of (b, ...) float32 or float64.
+        adjoint: its gradient, as `primitive` takes it.
+    """
+
+    def define(value: Tensor) -> Tensor:
+        return guarded(core, value, dims=(dims,), shape=shape)
+
+    fast = primitive(
+        name, tensors="Tensor value", static="", forward=forward, adjoint=adjoint, define=define,
+        like=lambda value: value.new_empty(len(value), *shape),
+    )  # fmt: skip
+
+    def run(value: Tensor) -> Tensor:
+        if value.dtype not in COMPILED or not value.numel() or not native.may_be_recorded(value):
+            return define(value)
+        split = value.ndim - dims
+        return fast(value.reshape(-1, *value.shape[split:])).reshape(*value.shape[:split], *shape)
+
+    return run
 
 
 def _run(core: Core, values: tuple[Tensor, ...], dims: tuple[int, ...], shape: tuple[int, ...], guard: bool) -> Tensor:

@@ -1,5 +1,5 @@
 """`primitive`: a kernel and its adjoint as one function for autograd, functorch and the compiler; `opaque`: one whose
-results are constants.
+results are constants; `closed`: a solver of eager mode with its gradient.
 
 Two custom ops, forward and adjoint, each inside an `autograd.Function`: with `register_autograd` instead,
 `torch.func.grad` raises, forward mode is silently zero and second derivatives fail (torch 2.13). vmap goes into the
@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from . import native
+
 SLOTS = 4
 
 # By name, in a global: dynamo does not follow a class that is in a closure (torch 2.13).
@@ -23,6 +25,11 @@ _adjoints: dict[str, type[torch.autograd.Function]] = {}
 def is_transformed() -> bool:
     """Returns whether functorch or forward mode is at work, so that values of tensors may be hidden."""
     return torch._C._are_functorch_transforms_active() or torch.autograd.forward_ad._current_level >= 0
+
+
+def is_traced() -> bool:
+    """Returns whether forward mode, a transform or a compiler looks on: they take a formula as it is."""
+    return is_transformed() or torch.compiler.is_compiling()
 
 
 def primitive(
@@ -185,6 +192,53 @@ def opaque(name: str, schema: str, run: Callable[..., Any], like: Callable[..., 
             return like(*args)
         transformed = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
         return (op if transformed else run)(*args)
+
+    return call
+
+
+def closed(
+    run: Callable[..., tuple[Tensor, Tensor, Tensor]],
+    adjoint: Callable[..., Sequence[Tensor | None]],
+    define: Callable[..., tuple[Tensor, Tensor]],
+) -> Callable[..., tuple[Tensor, Tensor]]:
+    """Returns a compiled function ``f(*tensors)`` of eager mode, with its gradient in closed form.
+
+    It is for what has a second result, which is constant, and a gradient that reads more than both. Transforms, forward
+    mode and the compiler take the definition, and so does a gradient that is differentiated.
+
+    Args:
+        run: of tensors or None, the result, what is constant, and what the adjoint reads.
+        adjoint: of (grad, tensors, result, what it reads), a gradient for each tensor.
+        define: of the tensors, both results in plain torch.
+    """
+
+    class Closed(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, *tensors: Tensor | None) -> tuple[Tensor, Tensor]:
+            result, constant, saved = run(*tensors)
+            ctx.save_for_backward(*tensors, result, saved)
+            ctx.mark_non_differentiable(constant)
+            return result, constant
+
+        @staticmethod
+        def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+            *tensors, result, saved = ctx.saved_tensors
+            needs = ctx.needs_input_grad
+            if not torch.is_grad_enabled():
+                found = adjoint(grad, tensors, result, saved)
+                return tuple(g if need else None for g, need in zip(found, needs, strict=True))
+            wanted = [t for t, need in zip(tensors, needs, strict=True) if need]
+            defined = define(*tensors)[0]
+            again = iter(torch.autograd.grad(defined, wanted, grad, create_graph=True, materialize_grads=True))
+            return tuple(next(again) if need else None for need in needs)
+
+    def call(*tensors: Tensor | None) -> tuple[Tensor, Tensor]:
+        given = [t for t in tensors if t is not None]
+        if is_traced() or not native.may_be_recorded(*given) or not given[0].numel():
+            return define(*tensors)
+        if torch.is_grad_enabled() and any(t.requires_grad for t in given):
+            return Closed.apply(*tensors)
+        return run(*tensors)[:2]
 
     return call
 

@@ -8,6 +8,7 @@ NB_MODULE(_native, m) {
   using namespace visionops;
   bind_bilateral(m);
   bind_box(m);
+  bind_brown_conrady(m);
   bind_canny(m);
   bind_color(m);
   bind_dense(m);
@@ -15,7 +16,10 @@ NB_MODULE(_native, m) {
   bind_filter(m);
   bind_fit(m);
   bind_histogram(m);
+  bind_linear(m);
+  bind_minimal(m);
   bind_morphology(m);
+  bind_motions(m);
   bind_non_local(m);
   bind_pair(m);
   bind_random(m);

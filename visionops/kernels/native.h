@@ -71,6 +71,7 @@ inline Doubles zeros(size_t rows, size_t columns) {
 // Each kernel's folder adds its functions to the module.
 void bind_bilateral(nb::module_& m);
 void bind_box(nb::module_& m);
+void bind_brown_conrady(nb::module_& m);
 void bind_canny(nb::module_& m);
 void bind_color(nb::module_& m);
 void bind_dense(nb::module_& m);
@@ -78,7 +79,10 @@ void bind_eigen(nb::module_& m);
 void bind_filter(nb::module_& m);
 void bind_fit(nb::module_& m);
 void bind_histogram(nb::module_& m);
+void bind_linear(nb::module_& m);
+void bind_minimal(nb::module_& m);
 void bind_morphology(nb::module_& m);
+void bind_motions(nb::module_& m);
 void bind_non_local(nb::module_& m);
 void bind_pair(nb::module_& m);
 void bind_random(nb::module_& m);

@@ -18,7 +18,7 @@ from torch import Tensor
 from visionops.errors import mistake
 from visionops.filters import gaussian_kernel1d
 from visionops.kernels import filter_separable
-from visionops.kernels.functions import is_transformed
+from visionops.kernels.functions import is_traced
 
 
 def ssim(
@@ -108,7 +108,7 @@ def similarity(x: Tensor, y: Tensor, window: Window) -> Tensor:
     mx, my, product = (window.centres(filtered(t, taps)) for t in (x, y, x * y))
     # The two squares are needed as a sum only.
     squares = window.centres(filtered(torch.addcmul(x * x, y, y), taps))
-    quotient = _quotient if _traced() else _Quotient.apply
+    quotient = _quotient if is_traced() else _Quotient.apply
     return quotient(mx, my, squares, product, window)
 
 
@@ -149,8 +149,3 @@ def _factors(mx: Tensor, my: Tensor, squares: Tensor, product: Tensor, window: W
     c1, c2 = (0.01 * window.data_range) ** 2, (0.03 * window.data_range) ** 2
     mxy, mxx = mx * my, torch.addcmul(mx * mx, my, my)
     return 2 * mxy + c1, 2 * (product - mxy) + c2, mxx + c1, squares - mxx + c2
-
-
-def _traced() -> bool:
-    """Returns whether forward mode, a transform or a compiler looks on: they take the formula itself."""
-    return is_transformed() or torch.compiler.is_compiling()
