@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from visionops.geometry.arguments import doubled
+from visionops.geometry.batches import COMPILED
 from visionops.geometry.implicit.steps import Grad, is_watched, may_branch, newton_steps
 from visionops.kernels import brown_conrady, native
 from visionops.kernels.functions import opaque, primitive
@@ -94,7 +95,7 @@ class BrownConradyCamera(Camera):
     def _flattened(self, places: Tensor) -> tuple[torch.Size, tuple[Tensor, Tensor, Tensor]] | None:
         """Returns the batch, and places and camera with one batch dimension; None where nothing compiled takes them."""
         kind, values = places.dtype, (places, self.matrix, self.distortion)
-        if kind not in _COMPILED or any(v.dtype != kind for v in values) or not native.may_be_recorded(*values):
+        if kind not in COMPILED or any(v.dtype != kind for v in values) or not native.may_be_recorded(*values):
             return None
         batch = torch.broadcast_shapes(places.shape[:-2], self.matrix.shape[:-2], self.distortion.shape[:-1])
         if 0 in batch or not places.numel():
@@ -315,7 +316,6 @@ def _compiled(
     return lambda *given: (forward if native.may_run(*given) else recorded)(*given)
 
 
-_COMPILED = (torch.float32, torch.float64)
 _TENSORS = "Tensor places, Tensor matrix, Tensor distortion"
 _project = _compiled("brown_conrady_project", 2, brown_conrady.project, brown_conrady.project_adjoint, _define_project)
 _undistort = _compiled(

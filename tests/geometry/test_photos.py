@@ -11,11 +11,19 @@ from torch import Tensor
 from visionops import filters, resample
 from visionops.geometry import (
     BrownConradyCamera,
+    essential_from_pose,
+    find_essential,
     find_homography,
+    from_homogeneous,
     implicit_argmin,
+    motion_from_essential,
+    normalize_pixels,
     refine_pnp,
+    sampson_distance,
+    skew,
     so3,
     solve_pnp,
+    stereo_rectify,
     transform_points,
 )
 
@@ -164,3 +172,65 @@ class TestGraf:
             return normed(seen[0, 0]) - target
 
         return at(implicit_argmin(residual, torch.zeros(8, dtype=D), iterations=15, grad="none"))
+
+
+class TestMotorcycle:
+    """The pair of Middlebury 2014 (Scharstein and others), whose second camera is turned here by a known rotation."""
+
+    FOCAL = 994.978
+
+    def test_rectified_rows(self):
+        """The motion is found from matches; points of the true depth then lie on the same rows, to half a pixel."""
+        left, right, disparity = pytest.importorskip("skimage.data").stereo_motorcycle()
+        K = torch.tensor([[self.FOCAL, 0, 311.193], [0, self.FOCAL, 254.877], [0, 0, 1]], dtype=D)
+        K_right = K + torch.tensor([[0, 0, 31.086], [0, 0, 0], [0, 0, 0]], dtype=D)
+        R_true = so3.exp(torch.deg2rad(torch.tensor([2.0, -3.0, 4.0], dtype=D)))
+        turned = (K @ R_true @ torch.linalg.inv(K_right)).numpy()
+        photo1, photo2 = (cv2.cvtColor(p, cv2.COLOR_RGB2GRAY) for p in (left, right))
+        photo2 = cv2.warpPerspective(photo2, turned, photo2.shape[::-1])
+
+        x1, x2 = (normalize_pixels(p, K) for p in self.matches(photo1, photo2))
+        R, t = self.motion(x1, x2)
+        flat = stereo_rectify(K, K, R, t, photo1.shape)
+
+        known = np.isfinite(disparity)
+        y, x = (torch.from_numpy(v[::97]).double() for v in np.nonzero(known))
+        z = self.FOCAL / (torch.from_numpy(disparity[known][::97]).double() + 31.086)
+        points = torch.stack([(x - K[0, 2]) * z / self.FOCAL, (y - K[1, 2]) * z / self.FOCAL, z], -1)
+        moved = points @ R_true.mT + R_true @ torch.tensor([-1.0, 0, 0], dtype=D)
+        seen = [
+            from_homogeneous(p @ (P[:, :3] @ turn).mT)
+            for p, P, turn in ((points, flat.P1, flat.R1), (moved, flat.P2, flat.R2))
+        ]
+        rows = (seen[0] - seen[1])[:, 1].abs()
+        assert rows.max() < 0.5 and (seen[0] - seen[1])[:, 0].median() > 20
+
+    @staticmethod
+    def matches(photo1, photo2):
+        sift = cv2.SIFT_create(1500)
+        (keys1, words1), (keys2, words2) = (sift.detectAndCompute(p, None) for p in (photo1, photo2))
+        pairs = cv2.BFMatcher().knnMatch(words1, words2, k=2)
+        kept = [best for best, next_one in pairs if best.distance < 0.75 * next_one.distance]
+        index = ([m.queryIdx for m in kept], [m.trainIdx for m in kept])
+        points = (np.array([keys[i].pt for i in which]) for keys, which in zip((keys1, keys2), index, strict=True))
+        return [torch.from_numpy(p) for p in points]
+
+    def motion(self, x1, x2):
+        """Returns R and t by a vote of five-point solutions, then by least squares of what agrees with the best."""
+        draws = torch.stack([torch.randperm(len(x1), generator=torch.Generator().manual_seed(i))[:5] for i in range(300)])
+        roots = find_essential(x1[draws], x2[draws])
+        candidates = roots.matrices[roots.valid]
+        agree = sampson_distance(candidates, x1, x2) < (1 / self.FOCAL) ** 2
+        best = agree.sum(-1).argmax()
+        x1, x2 = x1[agree[best]], x2[agree[best]]
+        start = motion_from_essential(candidates[best], x1, x2)
+
+        def at(step):
+            t = start.t + skew(start.t)[..., :2] @ step[..., 3:]
+            return so3.exp(step[..., :3]) @ start.R, t / t.square().sum(-1, keepdim=True).sqrt()
+
+        def residual(step):
+            squared = sampson_distance(essential_from_pose(*at(step)), x1, x2) * self.FOCAL**2
+            return (1 + squared).log().clamp(min=1e-30).sqrt()
+
+        return at(implicit_argmin(residual, torch.zeros(5, dtype=D), grad="none"))
