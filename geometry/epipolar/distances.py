@@ -16,6 +16,9 @@ from torch import Tensor
 from visionops.arguments import check_choice
 from visionops.geometry.arguments import check_batches, check_matrix, check_points, check_same_points
 from visionops.geometry.linalg import to_homogeneous
+from visionops.kernels import epipolar as kernels
+from visionops.kernels import native
+from visionops.kernels.functions import primitive
 
 
 def epilines(
@@ -69,8 +72,7 @@ def sampson_distance(
     >>> sampson_distance(F, torch.tensor([[4.0, 7.0]]), torch.tensor([[5.0, 9.0]])).tolist()  # 2 rows: 1 for each point
     [2.0]
     """
-    square, n1, n2, least = _parts("sampson_distance", F, points1, points2)
-    return _over(square, n1 + n2, least)
+    return _distances("sampson_distance", F, points1, points2, each=False)
 
 
 def symmetric_epipolar_distance(
@@ -93,26 +95,39 @@ def symmetric_epipolar_distance(
     >>> symmetric_epipolar_distance(F, torch.tensor([[4.0, 7.0]]), torch.tensor([[5.0, 9.0]])).tolist()
     [8.0]
     """
-    square, n1, n2, least = _parts("symmetric_epipolar_distance", F, points1, points2)
-    return _over(square, n1, least) + _over(square, n2, least)
+    return _distances("symmetric_epipolar_distance", F, points1, points2, each=True)
 
 
-def _parts(function: str, F: Tensor, points1: Tensor, points2: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Returns c^2, n1^2, n2^2, and what of these is rounding."""
+def _distances(function: str, F: Tensor, points1: Tensor, points2: Tensor, each: bool) -> Tensor:
     check_matrix(function, "F", F, (3, 3))
     check_points(function, "points1", points1)
     check_points(function, "points2", points2)
     check_same_points(function, "points2", points2, points1)
     check_batches(function, "F", F.shape[:-2], points1.shape[:-2])
+    check_batches(function, "F", F.shape[:-2], points2.shape[:-2])
+    batch = torch.broadcast_shapes(F.shape[:-2], points1.shape[:-2], points2.shape[:-2])
+    given = (F, points1, points2)
+    plain = {t.dtype for t in given} in ({torch.float32}, {torch.float64}) and native.may_be_recorded(*given)
+    if not plain or 0 in batch or not points1.shape[-2]:
+        return _define(F, points1, points2, each)
+    flat = [F.expand(*batch, 3, 3).reshape(-1, 3, 3)]
+    for p in (points1, points2):
+        rows = batch if p.shape[:-2].numel() > 1 else (1,)  # one set of points serves any number of matrices
+        flat.append(p.expand(*rows, *p.shape[-2:]).reshape(-1, *p.shape[-2:]))
+    return _compiled(*flat, each).reshape(*batch, -1)
+
+
+def _define(F: Tensor, points1: Tensor, points2: Tensor, each: bool) -> Tensor:
     h1, h2 = to_homogeneous(points1), to_homogeneous(points2)
     line2, line1 = h1 @ F.mT, h2 @ F
     least = torch.maximum(_least(F, h1), _least(F, h2))[..., 0]
     n1, n2 = (line[..., :2].square().sum(-1) for line in (line1, line2))
-    return (h2 * line2).sum(-1).square(), n1, n2, least
+    square = (h2 * line2).sum(-1).square()
+    return _over(square, n1, least) + _over(square, n2, least) if each else _over(square, n1 + n2, least)
 
 
 def _over(square: Tensor, length: Tensor, least: Tensor) -> Tensor:
-    some = length > least
+    some = ~(length <= least)  # NaN stays NaN
     return torch.where(some, square / torch.where(some, length, 1), 0)
 
 
@@ -120,3 +135,10 @@ def _least(F: Tensor, h: Tensor) -> Tensor:
     """Returns the square of the rounding of F h."""
     size = F.detach().abs().amax((-1, -2))[..., None, None] * h.detach().abs().amax(-1, keepdim=True)
     return (torch.finfo(F.dtype).eps * size).square()
+
+
+_compiled = primitive(
+    "epipolar_distances", tensors="Tensor F, Tensor points1, Tensor points2", static="bool each",
+    forward=kernels.distances, adjoint=kernels.adjoint, define=_define,
+    like=lambda F, points, *_: F.new_empty(len(F), points.shape[1]),
+)  # fmt: skip

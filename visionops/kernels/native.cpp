@@ -13,6 +13,7 @@ NB_MODULE(_native, m) {
   bind_color(m);
   bind_dense(m);
   bind_eigen(m);
+  bind_epipolar(m);
   bind_filter(m);
   bind_fit(m);
   bind_histogram(m);

@@ -76,6 +76,7 @@ void bind_canny(nb::module_& m);
 void bind_color(nb::module_& m);
 void bind_dense(nb::module_& m);
 void bind_eigen(nb::module_& m);
+void bind_epipolar(nb::module_& m);
 void bind_filter(nb::module_& m);
 void bind_fit(nb::module_& m);
 void bind_histogram(nb::module_& m);

@@ -1,0 +1,147 @@
+#include "epipolar/epipolar.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "common/isa.h"
+
+namespace visionops {
+namespace VISIONOPS_ISA {
+namespace {
+
+// Matches that are turned into planes of coordinates at once, for loops over them to be vector code.
+constexpr int BLOCK = 64;
+
+template <class T>
+struct Block {
+  T x1[BLOCK], y1[BLOCK], x2[BLOCK], y2[BLOCK];
+
+  void read(const T* p1, const T* p2, int n) {
+    for (int i = 0; i < BLOCK; ++i) {
+      const int at = 2 * std::min(i, n - 1);
+      x1[i] = p1[at];
+      y1[i] = p1[at + 1];
+      x2[i] = p2[at];
+      y2[i] = p2[at + 1];
+    }
+  }
+};
+
+// What both directions need of a match.
+template <class T>
+struct Lines {
+  T l1x, l1y, l2x, l2y, c, n1, n2, least;
+
+  Lines(const T* f, T tiny, T x1, T y1, T x2, T y2) {
+    l2x = f[0] * x1 + f[1] * y1 + f[2];
+    l2y = f[3] * x1 + f[4] * y1 + f[5];
+    const T l2z = f[6] * x1 + f[7] * y1 + f[8];
+    l1x = f[0] * x2 + f[3] * y2 + f[6];
+    l1y = f[1] * x2 + f[4] * y2 + f[7];
+    c = x2 * l2x + y2 * l2y + l2z;
+    n1 = l1x * l1x + l1y * l1y;
+    n2 = l2x * l2x + l2y * l2y;
+    // What of the lines is rounding.
+    const T far1 = std::max(std::fabs(x1), std::fabs(y1)), far2 = std::max(std::fabs(x2), std::fabs(y2));
+    const T size = tiny * std::max(T(1), std::max(far1, far2));
+    least = size * size;
+  }
+
+  // 1 / length, or 0 of a line that is none.
+  T over(T length) const { return length <= least ? T(0) : 1 / (length <= least ? T(1) : length); }
+};
+
+template <class T>
+T rounding_of(const T* f) {
+  T largest = 0;
+  for (int k = 0; k < 9; ++k) largest = std::max(largest, std::fabs(f[k]));
+  return largest * std::numeric_limits<T>::epsilon();
+}
+
+}  // namespace
+
+template <class T>
+void epipolar_distances(const Matching& job, int64_t sample, int64_t begin, int64_t end) {
+  const T* const f = static_cast<const T*>(job.matrices) + 9 * sample;
+  const T* const p1 = static_cast<const T*>(job.points1) + sample * job.step1;
+  const T* const p2 = static_cast<const T*>(job.points2) + sample * job.step2;
+  T* const out = static_cast<T*>(job.out) + sample * job.n;
+  const T tiny = rounding_of(f);
+  Block<T> block;
+  for (int64_t at = begin; at < end; at += BLOCK) {
+    const int n = static_cast<int>(std::min<int64_t>(BLOCK, end - at));
+    block.read(p1 + 2 * at, p2 + 2 * at, n);
+    T values[BLOCK];
+    for (int i = 0; i < BLOCK; ++i) {
+      const Lines<T> l(f, tiny, block.x1[i], block.y1[i], block.x2[i], block.y2[i]);
+      values[i] = l.c * l.c * (job.each ? l.over(l.n1) + l.over(l.n2) : l.over(l.n1 + l.n2));
+    }
+    std::copy(values, values + n, out + at);
+  }
+}
+
+template <class T>
+void epipolar_adjoint(const Matching& job, int64_t sample, int64_t begin, int64_t end) {
+  const T* const f = static_cast<const T*>(job.matrices) + 9 * sample;
+  const T* const p1 = static_cast<const T*>(job.points1) + sample * job.step1;
+  const T* const p2 = static_cast<const T*>(job.points2) + sample * job.step2;
+  const T* const grad = static_cast<const T*>(job.grad) + sample * job.n;
+  T* const by1 = job.by_points1 ? static_cast<T*>(job.by_points1) + sample * job.n * 2 : nullptr;
+  T* const by2 = job.by_points2 ? static_cast<T*>(job.by_points2) + sample * job.n * 2 : nullptr;
+  const T tiny = rounding_of(f);
+  double sums[9] = {};
+  Block<T> block;
+  for (int64_t at = begin; at < end; at += BLOCK) {
+    const int n = static_cast<int>(std::min<int64_t>(BLOCK, end - at));
+    block.read(p1 + 2 * at, p2 + 2 * at, n);
+    T g[BLOCK] = {}, by[4][BLOCK], part[9][BLOCK];
+    std::copy(grad + at, grad + at + n, g);
+    for (int i = 0; i < BLOCK; ++i) {
+      const T x1 = block.x1[i], y1 = block.y1[i], x2 = block.x2[i], y2 = block.y2[i];
+      const Lines<T> l(f, tiny, x1, y1, x2, y2);
+      const T both = l.over(l.n1 + l.n2);
+      const T i1 = job.each ? l.over(l.n1) : both, i2 = job.each ? l.over(l.n2) : both;
+      const T twice = 2 * g[i] * l.c;
+      const T alpha = twice * (job.each ? i1 + i2 : both);
+      const T beta1 = -twice * l.c * i1 * i1, beta2 = -twice * l.c * i2 * i2;
+      const T ax = alpha * x2 + beta2 * l.l2x, ay = alpha * y2 + beta2 * l.l2y, az = alpha;
+      const T sx = beta1 * l.l1x, sy = beta1 * l.l1y, bx = alpha * x1 + sx, by_ = alpha * y1 + sy;
+      by[0][i] = f[0] * ax + f[3] * ay + f[6] * az;
+      by[1][i] = f[1] * ax + f[4] * ay + f[7] * az;
+      by[2][i] = f[0] * bx + f[1] * by_ + f[2] * alpha;
+      by[3][i] = f[3] * bx + f[4] * by_ + f[5] * alpha;
+      part[0][i] = ax * x1 + x2 * sx;
+      part[1][i] = ax * y1 + x2 * sy;
+      part[2][i] = ax;
+      part[3][i] = ay * x1 + y2 * sx;
+      part[4][i] = ay * y1 + y2 * sy;
+      part[5][i] = ay;
+      part[6][i] = az * x1 + sx;
+      part[7][i] = az * y1 + sy;
+      part[8][i] = az;
+    }
+    // Beyond n the gradient is 0, and so are the parts, unless the last match is not finite.
+    for (int k = 0; job.sums && k < 9; ++k)
+      for (int i = 0; i < n; ++i) sums[k] += part[k][i];
+    for (int i = 0; by1 && i < n; ++i) {
+      by1[2 * (at + i)] = by[0][i];
+      by1[2 * (at + i) + 1] = by[1][i];
+    }
+    for (int i = 0; by2 && i < n; ++i) {
+      by2[2 * (at + i)] = by[2][i];
+      by2[2 * (at + i) + 1] = by[3][i];
+    }
+  }
+  if (!job.sums) return;
+  const int64_t stretches = (job.n + STRETCH - 1) / STRETCH;
+  std::copy(sums, sums + 9, job.sums + (sample * stretches + begin / STRETCH) * 9);
+}
+
+template void epipolar_distances<float>(const Matching&, int64_t, int64_t, int64_t);
+template void epipolar_distances<double>(const Matching&, int64_t, int64_t, int64_t);
+template void epipolar_adjoint<float>(const Matching&, int64_t, int64_t, int64_t);
+template void epipolar_adjoint<double>(const Matching&, int64_t, int64_t, int64_t);
+
+}  // namespace VISIONOPS_ISA
+}  // namespace visionops
