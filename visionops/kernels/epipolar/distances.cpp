@@ -18,13 +18,13 @@ struct Block {
   T x1[BLOCK], y1[BLOCK], x2[BLOCK], y2[BLOCK];
 
   void read(const T* p1, const T* p2, int n) {
-    for (int i = 0; i < BLOCK; ++i) {
-      const int at = 2 * std::min(i, n - 1);
-      x1[i] = p1[at];
-      y1[i] = p1[at + 1];
-      x2[i] = p2[at];
-      y2[i] = p2[at + 1];
+    for (int i = 0; i < n; ++i) {
+      x1[i] = p1[2 * i];
+      y1[i] = p1[2 * i + 1];
+      x2[i] = p2[2 * i];
+      y2[i] = p2[2 * i + 1];
     }
+    for (int i = n; i < BLOCK; ++i) x1[i] = y1[i] = x2[i] = y2[i] = 0;
   }
 };
 
@@ -59,10 +59,8 @@ T rounding_of(const T* f) {
   return largest * std::numeric_limits<T>::epsilon();
 }
 
-}  // namespace
-
-template <class T>
-void epipolar_distances(const Matching& job, int64_t sample, int64_t begin, int64_t end) {
+template <class T, bool EACH>
+void find(const Matching& job, int64_t sample, int64_t begin, int64_t end) {
   const T* const f = static_cast<const T*>(job.matrices) + 9 * sample;
   const T* const p1 = static_cast<const T*>(job.points1) + sample * job.step1;
   const T* const p2 = static_cast<const T*>(job.points2) + sample * job.step2;
@@ -75,14 +73,14 @@ void epipolar_distances(const Matching& job, int64_t sample, int64_t begin, int6
     T values[BLOCK];
     for (int i = 0; i < BLOCK; ++i) {
       const Lines<T> l(f, tiny, block.x1[i], block.y1[i], block.x2[i], block.y2[i]);
-      values[i] = l.c * l.c * (job.each ? l.over(l.n1) + l.over(l.n2) : l.over(l.n1 + l.n2));
+      values[i] = l.c * l.c * (EACH ? l.over(l.n1) + l.over(l.n2) : l.over(l.n1 + l.n2));
     }
     std::copy(values, values + n, out + at);
   }
 }
 
-template <class T>
-void epipolar_adjoint(const Matching& job, int64_t sample, int64_t begin, int64_t end) {
+template <class T, bool EACH>
+void pull(const Matching& job, int64_t sample, int64_t begin, int64_t end) {
   const T* const f = static_cast<const T*>(job.matrices) + 9 * sample;
   const T* const p1 = static_cast<const T*>(job.points1) + sample * job.step1;
   const T* const p2 = static_cast<const T*>(job.points2) + sample * job.step2;
@@ -90,20 +88,20 @@ void epipolar_adjoint(const Matching& job, int64_t sample, int64_t begin, int64_
   T* const by1 = job.by_points1 ? static_cast<T*>(job.by_points1) + sample * job.n * 2 : nullptr;
   T* const by2 = job.by_points2 ? static_cast<T*>(job.by_points2) + sample * job.n * 2 : nullptr;
   const T tiny = rounding_of(f);
-  double sums[9] = {};
+  T sums[9][BLOCK] = {};  // by the place in a block
   Block<T> block;
   for (int64_t at = begin; at < end; at += BLOCK) {
     const int n = static_cast<int>(std::min<int64_t>(BLOCK, end - at));
     block.read(p1 + 2 * at, p2 + 2 * at, n);
-    T g[BLOCK] = {}, by[4][BLOCK], part[9][BLOCK];
+    T g[BLOCK] = {}, by[4][BLOCK];
     std::copy(grad + at, grad + at + n, g);
     for (int i = 0; i < BLOCK; ++i) {
       const T x1 = block.x1[i], y1 = block.y1[i], x2 = block.x2[i], y2 = block.y2[i];
       const Lines<T> l(f, tiny, x1, y1, x2, y2);
       const T both = l.over(l.n1 + l.n2);
-      const T i1 = job.each ? l.over(l.n1) : both, i2 = job.each ? l.over(l.n2) : both;
+      const T i1 = EACH ? l.over(l.n1) : both, i2 = EACH ? l.over(l.n2) : both;
       const T twice = 2 * g[i] * l.c;
-      const T alpha = twice * (job.each ? i1 + i2 : both);
+      const T alpha = twice * (EACH ? i1 + i2 : both);
       const T beta1 = -twice * l.c * i1 * i1, beta2 = -twice * l.c * i2 * i2;
       const T ax = alpha * x2 + beta2 * l.l2x, ay = alpha * y2 + beta2 * l.l2y, az = alpha;
       const T sx = beta1 * l.l1x, sy = beta1 * l.l1y, bx = alpha * x1 + sx, by_ = alpha * y1 + sy;
@@ -111,19 +109,16 @@ void epipolar_adjoint(const Matching& job, int64_t sample, int64_t begin, int64_
       by[1][i] = f[1] * ax + f[4] * ay + f[7] * az;
       by[2][i] = f[0] * bx + f[1] * by_ + f[2] * alpha;
       by[3][i] = f[3] * bx + f[4] * by_ + f[5] * alpha;
-      part[0][i] = ax * x1 + x2 * sx;
-      part[1][i] = ax * y1 + x2 * sy;
-      part[2][i] = ax;
-      part[3][i] = ay * x1 + y2 * sx;
-      part[4][i] = ay * y1 + y2 * sy;
-      part[5][i] = ay;
-      part[6][i] = az * x1 + sx;
-      part[7][i] = az * y1 + sy;
-      part[8][i] = az;
+      sums[0][i] += ax * x1 + x2 * sx;
+      sums[1][i] += ax * y1 + x2 * sy;
+      sums[2][i] += ax;
+      sums[3][i] += ay * x1 + y2 * sx;
+      sums[4][i] += ay * y1 + y2 * sy;
+      sums[5][i] += ay;
+      sums[6][i] += az * x1 + sx;
+      sums[7][i] += az * y1 + sy;
+      sums[8][i] += az;
     }
-    // Beyond n the gradient is 0, and so are the parts, unless the last match is not finite.
-    for (int k = 0; job.sums && k < 9; ++k)
-      for (int i = 0; i < n; ++i) sums[k] += part[k][i];
     for (int i = 0; by1 && i < n; ++i) {
       by1[2 * (at + i)] = by[0][i];
       by1[2 * (at + i) + 1] = by[1][i];
@@ -135,7 +130,24 @@ void epipolar_adjoint(const Matching& job, int64_t sample, int64_t begin, int64_
   }
   if (!job.sums) return;
   const int64_t stretches = (job.n + STRETCH - 1) / STRETCH;
-  std::copy(sums, sums + 9, job.sums + (sample * stretches + begin / STRETCH) * 9);
+  double* const out = job.sums + (sample * stretches + begin / STRETCH) * 9;
+  for (int k = 0; k < 9; ++k) {
+    double sum = 0;
+    for (T v : sums[k]) sum += v;
+    out[k] = sum;
+  }
+}
+
+}  // namespace
+
+template <class T>
+void epipolar_distances(const Matching& job, int64_t sample, int64_t begin, int64_t end) {
+  (job.each ? find<T, true> : find<T, false>)(job, sample, begin, end);
+}
+
+template <class T>
+void epipolar_adjoint(const Matching& job, int64_t sample, int64_t begin, int64_t end) {
+  (job.each ? pull<T, true> : pull<T, false>)(job, sample, begin, end);
 }
 
 template void epipolar_distances<float>(const Matching&, int64_t, int64_t, int64_t);
