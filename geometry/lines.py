@@ -130,7 +130,7 @@ def fit_hyperplane(points: Tensor, weights: Tensor | None) -> tuple[Float[Tensor
     p, w = doubled(points, weights)
     known = p.isfinite().all(-1)
     w, good = finite_rows(torch.ones_like(p[..., 0]) if w is None else w, 1)
-    good = good & (known | (w == 0)).all(-1)
+    good = good & (known | (w <= 0)).all(-1)
     # A known point of weight 0 stays: the gradient to its weight asks where it is.
     w = torch.where(known, w.clamp(min=0), 0)[..., None]
     p = torch.where(known[..., None], p, 0)

@@ -30,6 +30,10 @@ COARSE, FINE = 20, 32
 ROUNDING = 1e-15
 # An extremum nearer to 0 than this, relative to the sum of the terms' sizes, is a double root.
 TOUCH = 1e-12
+# How far an extremum may be from where it is found.
+PLACE = 1e-14
+# A root this near to -1 or 1 is that of the end.
+APART = 1e-5
 
 # |1 / x| below this is at infinity.
 INFINITE = 1e-14
@@ -70,6 +74,9 @@ def polynomial_roots(coefficients: Float[Tensor, "*batch n"]) -> PolynomialRoots
     u, v = pairs.unbind(-1)
     valid = valid & good[..., None] & (v.abs() > INFINITE)
     x = torch.where(valid, u / torch.where(valid, v, 1), 0)
+    # Steps towards a root of higher order are slow; of one at 0 the coefficients are 0.
+    zero = ((c[..., :2] == 0).all(-1) & (c.shape[-1] > 2))[..., None] & (x.abs() < APART)
+    x = torch.where(zero, 0, x)
     if is_watched(coefficients):
         x = _with_gradient(c, x, valid)
     return PolynomialRoots(x.to(coefficients.dtype), valid)
@@ -124,6 +131,12 @@ def _define(coefficients: Tensor) -> tuple[Tensor, Tensor]:
     one = torch.ones_like(near)
     pairs = torch.cat([torch.stack([near, one], -1), torch.stack([one, away], -1)])  # (slots, b, 2)
     found = found.unflatten(1, (2, b)).movedim(1, 0).flatten(0, 1) & (size[:, 0] > 0)
+    # At the ends a root of even order crosses in neither half.
+    for end, value in ((-1.0, even - odd), (1.0, even + odd)):
+        near = (found & ((pairs[..., 0] - end * pairs[..., 1]).abs() < APART)).any(0)
+        extra = (value.abs() <= TOUCH * c.abs().sum(0)) & ~near & (size[:, 0] > 0)
+        pairs = torch.cat([pairs, torch.stack([end * one[0], one[0]], -1)[None]])
+        found = torch.cat([found, extra[None]])
     order = (~found).to(torch.uint8).sort(stable=True, dim=0).indices[: n - 1]
     valid = found.gather(0, order)
     chosen = pairs.gather(0, order[..., None].expand(-1, -1, 2)) * valid[..., None]
@@ -156,7 +169,10 @@ def _between_extrema(c: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:
     if turns is None:
         return x, crosses
     touches = turns & ~crosses[1:] & ~crosses[:-1]
-    touches &= values[1:-1].abs() <= TOUCH * _horner(list(c.abs()), cuts[1:-1].abs())
+    size = TOUCH * _horner(list(c.abs()), cuts[1:-1].abs())
+    if len(chain) > 2:  # relative to the terms' sizes, or for its own place's rounding
+        size = torch.maximum(size, PLACE**2 * _horner(list(chain[2]), cuts[1:-1]).abs())
+    touches &= values[1:-1].abs() <= size
     # Where the extremum itself is the root it takes the slot of the piece before it, which has none.
     x = torch.where(torch.cat([touches, torch.zeros_like(crosses[:1])]), cuts[1:], x)
     return x, crosses | torch.cat([touches, torch.zeros_like(crosses[:1])])

@@ -19,6 +19,7 @@ from torch import Tensor
 from visionops.geometry.arguments import doubled
 from visionops.geometry.batches import COMPILED
 from visionops.geometry.implicit.steps import Grad, is_watched, may_branch, newton_steps
+from visionops.geometry.precision import exact
 from visionops.kernels import brown_conrady, native
 from visionops.kernels.functions import opaque, primitive
 
@@ -65,6 +66,7 @@ class BrownConradyCamera(Camera):
 
     lengths = (4, 5, 8, 12, 14)
 
+    @exact
     def project(self, points: Tensor, *, return_valid: bool = False) -> Tensor | tuple[Tensor, Tensor]:
         """Returns the pixels (x, y) of points; see `Camera.project`."""
         self._check("project", points, 3)

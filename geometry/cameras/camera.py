@@ -28,6 +28,7 @@ from visionops.geometry.arguments import (
     known_finite,
 )
 from visionops.geometry.implicit.steps import GRADS, Grad
+from visionops.geometry.precision import exact
 
 from .plane import back_through_plane, both, components, hold, joined, through_plane
 
@@ -76,6 +77,7 @@ class Camera:
         """The batch dimensions of the camera."""
         return torch.broadcast_shapes(self.matrix.shape[:-2], *(v.shape[:-1] for v in self._tensors()[1:]))
 
+    @exact
     def project(
         self, points: Float[Tensor, "*batch n 3"], *, return_valid: bool = False
     ) -> Float[Tensor, "*batch n 2"] | tuple[Float[Tensor, "*batch n 2"], Bool[Tensor, "*batch n"]]:
@@ -103,6 +105,7 @@ class Camera:
             return pixels
         return pixels, _spread(both(good, ahead, camera._sees(x.detach(), y.detach(), z.detach())), pixels)
 
+    @exact
     def unproject(
         self,
         pixels: Float[Tensor, "*batch n 2"],
@@ -139,6 +142,7 @@ class Camera:
         points = joined(x * scale, y * scale, z * scale, good=good)
         return (points, _spread(valid, points)) if return_valid else points
 
+    @exact
     def distort(
         self, points: Float[Tensor, "*batch n 2"], *, return_valid: bool = False
     ) -> Float[Tensor, "*batch n 2"] | tuple[Float[Tensor, "*batch n 2"], Bool[Tensor, "*batch n"]]:
@@ -168,6 +172,7 @@ class Camera:
             return out
         return out, _spread(both(good, ahead, camera._sees(x.detach(), y.detach(), one)), out)
 
+    @exact
     def undistort(
         self, points: Float[Tensor, "*batch n 2"], *, grad: Grad = "implicit", return_valid: bool = False
     ) -> Float[Tensor, "*batch n 2"] | tuple[Float[Tensor, "*batch n 2"], Bool[Tensor, "*batch n"]]:
@@ -188,6 +193,7 @@ class Camera:
         out = self._of_batch(joined(x * scale, y * scale, good=good))
         return (out, _spread(both(valid, z.detach() > 0), out)) if return_valid else out
 
+    @exact
     def jacobian(self, points: Float[Tensor, "*batch n 3"]) -> ProjectionJacobian:
         """Returns the derivatives of pixels by their points, by fx, fy, cx, cy and by the distortion.
 

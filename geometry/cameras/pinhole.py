@@ -9,6 +9,7 @@ from torch import Tensor
 
 from visionops.errors import mistake
 from visionops.geometry.implicit.steps import Grad
+from visionops.geometry.precision import exact
 
 from .camera import Camera
 from .plane import both, hold, in_front, joined
@@ -56,6 +57,7 @@ class OrthographicCamera(Camera):
     [[150.0, 240.0]]
     """
 
+    @exact
     def unproject(
         self, pixels: Tensor, depth: Tensor | None = None, *, grad: Grad = "implicit", return_valid: bool = False
     ) -> Tensor | tuple[Tensor, Tensor]:

@@ -74,7 +74,7 @@ def find_essential(
         matrix, worth = _solve(points1, points2)
         return Roots(matrix, worth > 1)
     if weights is not None:
-        points1, points2 = (torch.where(weights[..., None] == 0, 0, p) for p in (points1, points2))
+        points1, points2 = (torch.where(weights[..., None] <= 0, 0, p) for p in (points1, points2))
     x1, x2, good = _rays(points1, points2)
     rows = (x2[..., :, None] * x1[..., None, :]).flatten(-2)
     weighted = rows
@@ -176,6 +176,7 @@ def _find(rows: Tensor, basis: Tensor, good: Tensor) -> tuple[Tensor, ...]:
             t = t / torch.linalg.vector_norm(t, dim=-1, keepdim=True)
     # Towards a root that is not isolated steps shrink slowly, while the inverse grows.
     regular = regular & (u.abs().amax(-1) * inverse.abs().amax((-1, -2)) < SETTLED)
+    inverse = torch.where(regular[:, None, None], inverse, 0)
     value = (rows @ _crossed(t, rotation).flatten(-2)[..., None])[..., 0]
     kept = kept & (value.abs().amax(-1) <= RESIDUAL * rows.abs().amax((-1, -2)))
     out = []

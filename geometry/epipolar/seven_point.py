@@ -18,6 +18,8 @@ from .equations import Roots, check_matches, epipolar_rows, matched, minimal, nu
 
 # A root whose slope is smaller than this, of a cubic with terms of size one, is double: it has no derivative.
 DOUBLE = 1e-8
+# A cubic is 0 within the rounding of points in float64, and in float32.
+SINGULAR = 1e-11, 1e-5
 
 
 def find_fundamental_7point(points1: Float[Tensor, "*batch 7 2"], points2: Float[Tensor, "*batch 7 2"]) -> Roots:
@@ -59,7 +61,7 @@ def _define(points1: Tensor, points2: Tensor) -> tuple[Tensor, Tensor]:
     first, second = basis.unflatten(-2, (3, 3)).unbind(-1)
     cubic = pencil(first, second)
     # Where every matrix of the pencil is singular (planes, rotations) the cubic is 0 within rounding.
-    full = full & good & (cubic.abs().amax(-1) > 1e-11)
+    full = full & good & (cubic.abs().amax(-1) > SINGULAR[points1.dtype == torch.float32])
     pairs, found = real_roots(cubic)
     found = found & full[..., None]
     pairs = pairs / torch.where(found[..., None], torch.linalg.vector_norm(pairs, dim=-1, keepdim=True), 1)

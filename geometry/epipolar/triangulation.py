@@ -21,7 +21,7 @@ from visionops.geometry.arguments import check_batches, check_matrix, doubled, f
 from visionops.geometry.batches import batched
 from visionops.geometry.implicit.eigen import least_eigenvector
 from visionops.geometry.linalg import from_homogeneous
-from visionops.geometry.projective.pairs import clean_pairs
+from visionops.geometry.projective.pairs import check_pairs
 from visionops.kernels import linear
 from visionops.kernels.functions import closed
 
@@ -74,7 +74,7 @@ def triangulate(
     check_matrix("triangulate", "P1", P1, (3, 4))
     check_matrix("triangulate", "P2", P2, (3, 4))
     check_batches("triangulate", "P2", P2.shape[:-2], P1.shape[:-2])
-    clean_pairs("triangulate", points1, points2, least=0)
+    check_pairs("triangulate", points1, points2, least=0)
     P = torch.stack(torch.broadcast_tensors(P1, P2), -3)
     points = torch.stack(torch.broadcast_tensors(points1, points2), -3)
     check_batches("triangulate", "P1", P.shape[:-3], points.shape[:-3])
@@ -122,6 +122,9 @@ def triangulate_views(
         rule = f"of shape (*batch, {points.shape[-3]}, {points.shape[-2]})"
         raise refuse("triangulate_views", "weights", rule, tuple(weights.shape))
     check_batches("triangulate_views", "projections", projections.shape[:-3], points.shape[:-3])
+    if weights is not None:
+        check_batches("triangulate_views", "weights", weights.shape[:-2], points.shape[:-3])
+        check_batches("triangulate_views", "weights", weights.shape[:-2], projections.shape[:-3])
     X, valid = _triangulate(projections, points, weights)
     return (X, valid) if return_valid else X
 

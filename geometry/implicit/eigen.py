@@ -46,7 +46,7 @@ def _define(matrix: Tensor) -> tuple[Tensor, Tensor]:
     return h / h.square().sum(-1, keepdim=True).sqrt(), unique
 
 
-def _run(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _run(matrix: Tensor, *, record: bool) -> tuple[Tensor, Tensor, Tensor]:
     h, inverse, unique = kernels.least_eigenvector(matrix)
     return h, unique, inverse
 

@@ -64,6 +64,7 @@ def null_vector(
             raise refuse("null_vector", "weights", f"of shape (*batch, {a.shape[-2]})", tuple(w.shape))
         check_batches("null_vector", "weights", w.shape[:-1], a.shape[:-2])
         w, good = finite_rows(w, 1)
+        w = w.clamp(min=0)
         rows, whole = finite_rows(torch.where(w[..., None] == 0, 0, a), 2)
         good = good & whole
         gram = rows.mT @ (w[..., None] * rows)

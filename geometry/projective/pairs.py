@@ -69,6 +69,8 @@ def without_nan(points1: Tensor, points2: Tensor, weights: Tensor | None) -> Pai
     w, good = finite_rows(w, 1)
     counts = w > 0
     w = torch.where(counts, w, 0)
+    most = w.detach().amax(-1, keepdim=True) if w.shape[-1] else w.new_ones(1)
+    w = w / torch.where(most > 0, most, 1)  # only proportions matter, at any scale
     p1, good1 = finite_rows(torch.where(counts[..., None], p1, 0), 2)
     p2, good2 = finite_rows(torch.where(counts[..., None], p2, 0), 2)
     return Pairs(p1, p2, w, good & good1 & good2)
@@ -84,7 +86,7 @@ def fitted(
         epipolar: whether they are fundamental matrices, or homographies.
     """
     fast = closed(
-        lambda *tensors: linear.fit(*tensors, epipolar),
+        lambda *tensors, record: linear.fit(*tensors, epipolar, record=record),
         lambda *read: linear.fit_adjoint(*read, epipolar),
         define,
     )

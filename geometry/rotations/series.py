@@ -29,11 +29,12 @@ def stumpff(s: Float[Tensor, " b"], highest: int = 3) -> tuple[Tensor, ...]:
     closed = [theta.cos(), theta.sin() / theta]
     for n in range(highest - 1):
         closed.append((1 / factorial(n) - closed[n]) / far)
-    last = torch.where(s < 1, series, torch.stack(closed[-2:])).unbind(0)
-    functions = [last[1], last[0]]
+    near = s < 1
+    below = s.clamp(max=1)
+    functions = list(series.unbind(0))[::-1]
     for n in range(highest - 2, -1, -1):
-        functions.append(1 / factorial(n) - s * functions[-2])
-    return tuple(reversed(functions))
+        functions.append(1 / factorial(n) - below * functions[-2])
+    return tuple(torch.where(near, f, c) for f, c in zip(reversed(functions), closed, strict=True))
 
 
 def arctangent_rest(z: Float[Tensor, " b"]) -> Float[Tensor, " b"]:

@@ -27,6 +27,11 @@ def is_transformed() -> bool:
     return torch._C._are_functorch_transforms_active() or torch.autograd.forward_ad._current_level >= 0
 
 
+def is_batched(grad: Tensor) -> bool:
+    """Returns whether a gradient is many at once, of `is_grads_batched=True`, so that it has no memory of its own."""
+    return torch._C._functorch.is_legacy_batchedtensor(grad)
+
+
 def is_traced() -> bool:
     """Returns whether forward mode, a transform or a compiler looks on: they take a formula as it is."""
     return is_transformed() or torch.compiler.is_compiling()
@@ -111,6 +116,9 @@ def primitive(
         def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
             needs = tuple(ctx.needs_input_grad[:count])
             *given, output = ctx.saved_tensors
+            if not torch.compiler.is_compiling() and is_batched(grad):
+                found = _defined(lambda *t: define(*t, *ctx.fixed), given, ctx.shape, needs, grad)
+                return (*found, *(None,) * (SLOTS - count + 1))
             given += [None] * (SLOTS - count)
             found = iter(_adjoints[name].apply(grad, *given, output, ctx.shape, ctx.fixed, needs))
             return (*(next(found) if need else None for need in needs), *(None,) * (SLOTS - count + 1))
@@ -197,7 +205,7 @@ def opaque(name: str, schema: str, run: Callable[..., Any], like: Callable[..., 
 
 
 def closed(
-    run: Callable[..., tuple[Tensor, Tensor, Tensor]],
+    run: Callable[..., tuple[Tensor, Tensor, Tensor | None]],
     adjoint: Callable[..., Sequence[Tensor | None]],
     define: Callable[..., tuple[Tensor, Tensor]],
 ) -> Callable[..., tuple[Tensor, Tensor]]:
@@ -207,7 +215,7 @@ def closed(
     mode and the compiler take the definition, and so does a gradient that is differentiated.
 
     Args:
-        run: of tensors or None, the result, what is constant, and what the adjoint reads.
+        run: of tensors or None, the result, what is constant, and, with `record=True`, what the adjoint reads.
         adjoint: of (grad, tensors, result, what it reads), a gradient for each tensor.
         define: of the tensors, both results in plain torch.
     """
@@ -215,7 +223,7 @@ def closed(
     class Closed(torch.autograd.Function):
         @staticmethod
         def forward(ctx: Any, *tensors: Tensor | None) -> tuple[Tensor, Tensor]:
-            result, constant, saved = run(*tensors)
+            result, constant, saved = run(*tensors, record=True)
             ctx.save_for_backward(*tensors, result, saved)
             ctx.mark_non_differentiable(constant)
             return result, constant
@@ -224,13 +232,10 @@ def closed(
         def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
             *tensors, result, saved = ctx.saved_tensors
             needs = ctx.needs_input_grad
-            if not torch.is_grad_enabled():
-                found = adjoint(grad, tensors, result, saved)
-                return tuple(g if need else None for g, need in zip(found, needs, strict=True))
-            wanted = [t for t, need in zip(tensors, needs, strict=True) if need]
-            defined = define(*tensors)[0]
-            again = iter(torch.autograd.grad(defined, wanted, grad, create_graph=True, materialize_grads=True))
-            return tuple(next(again) if need else None for need in needs)
+            if torch.is_grad_enabled() or is_batched(grad):
+                return _defined(lambda *t: define(*t)[0], tensors, None, needs, grad)
+            found = adjoint(grad, tensors, result, saved)
+            return tuple(g if need else None for g, need in zip(found, needs, strict=True))
 
     def call(*tensors: Tensor | None) -> tuple[Tensor, Tensor]:
         given = [t for t in tensors if t is not None]
@@ -238,9 +243,33 @@ def closed(
             return define(*tensors)
         if torch.is_grad_enabled() and any(t.requires_grad for t in given):
             return Closed.apply(*tensors)
-        return run(*tensors)[:2]
+        return run(*tensors, record=False)[:2]
 
     return call
+
+
+def _defined(
+    define: Callable[..., Tensor], given: Sequence[Tensor | None], shape: Any, needs: Sequence[bool], grad: Tensor
+) -> tuple[Tensor | None, ...]:
+    """Returns the gradients of a definition, which can be differentiated where autograd records.
+
+    Args:
+        given: its tensors; the first, if None, is any of a shape.
+        needs: which gradients are wanted.
+    """
+    recorded = torch.is_grad_enabled()
+    with torch.enable_grad():
+        values = list(given)
+        if values[0] is None:
+            values[0] = torch.zeros(shape, dtype=grad.dtype, device=grad.device)
+        values = [
+            t if t is None or t.requires_grad or not need else t.detach().requires_grad_()
+            for t, need in zip(values, needs, strict=True)
+        ]
+        result = define(*values)
+        wanted = [t for t, need in zip(values, needs, strict=True) if need]
+        found = iter(torch.autograd.grad(result, wanted, grad, create_graph=recorded, materialize_grads=True))
+    return tuple(next(found) if need else None for need in needs)
 
 
 def fold(tensors: Sequence[Tensor | None], in_dims: Sequence[int | None], mapped: int) -> list[Tensor | None]:

@@ -110,7 +110,7 @@ def empty(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
 
     The first touch of a small page costs more than the arithmetic of a filter on it.
     """
-    out = torch.empty(tuple(shape), dtype=dtype)
+    out = torch.empty(tuple(shape), dtype=dtype, device="cpu")
     size = out.numel() * out.element_size()
     if size >= MAPPED and module is not None:
         module.use_huge_pages(out.data_ptr(), size)

@@ -17,7 +17,7 @@ def smooth(
     image: Tensor, guide: Tensor | None, sigma_color: Array, sigma_space: Array, size: Sequence[int], border: str
 ) -> Tensor:
     """Returns the filtered images (b, c, h, w), in their dtype; a guide has the same one."""
-    out = torch.empty(image.shape, dtype=image.dtype)
+    out = torch.empty(image.shape, dtype=image.dtype, device="cpu")
     native.module.bilateral(
         *_described(image, guide, sigma_color, sigma_space, size, border), native.SWEEP_DTYPES[image.dtype],
         native.addresses(out), torch.get_num_threads(),
@@ -36,8 +36,8 @@ def adjoint(
     needs: Sequence[bool],
 ) -> list[Tensor | None]:
     """Returns the gradients of float32 images, guide and sigmas, None where not needed."""
-    by_image = torch.empty(image.shape)
-    by_guide = None if guide is None else torch.empty(guide.shape)
+    by_image = torch.empty(image.shape, dtype=torch.float32, device="cpu")
+    by_guide = None if guide is None else torch.empty(guide.shape, dtype=torch.float32, device="cpu")
     sums = native.module.bilateral_adjoint(
         *_described(image, guide, sigma_color, sigma_space, size, border), native.describe(grad),
         native.addresses(by_image), None if by_guide is None else native.addresses(by_guide), torch.get_num_threads(),

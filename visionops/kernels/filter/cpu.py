@@ -11,7 +11,7 @@ from torch import Tensor
 from visionops.kernels import native
 
 Array = np.ndarray | Tensor
-ONE = torch.ones(1, 1)
+ONE = torch.ones(1, 1, dtype=torch.float32, device="cpu")
 
 
 def correlate(
@@ -29,7 +29,7 @@ def correlate(
         sharpen: (b or 1), as in `visionops.kernels.filter.filter_separable`.
     """
     if out is None:
-        out = torch.empty(image.shape, dtype=image.dtype)
+        out = torch.empty(image.shape, dtype=image.dtype, device="cpu")
     kind = native.SWEEP_DTYPES[image.dtype]
     native.module.filter_separable(
         native.describe(image), image.shape[1], kind, native.host(taps_x, np.float32), native.host(taps_y, np.float32),
@@ -56,7 +56,7 @@ def adjoint(
 
 
 def _spread(grad: Tensor, taps_x: Tensor, taps_y: Tensor, border: str) -> Tensor:
-    out = torch.empty(grad.shape)
+    out = torch.empty(grad.shape, dtype=torch.float32, device="cpu")
     native.module.filter_adjoint(
         native.describe(grad), grad.shape[1], native.host(taps_x.flip(1), np.float32),
         native.host(taps_y.flip(1), np.float32), native.BORDERS[border], native.addresses(out),

@@ -58,7 +58,7 @@ def filter_separable(
         if plain:
             return cpu.correlate(image, taps_x, taps_y, border, fill, out, sharpen)
         if out is None:
-            out = torch.empty(image.shape, dtype=dtype)
+            out = torch.empty(image.shape, dtype=dtype, device="cpu")
         row = native.host(taps_x, np.float32)
         column = row if taps_y is taps_x else native.host(taps_y, np.float32)
         codes, starts, params = encode(program, image.shape[0])

@@ -69,7 +69,7 @@ def _sums_adjoint(
     grad: Tensor, given: Sequence[Any], output: None, shape: Sequence[int], fixed: Any, needs: Sequence[bool]
 ) -> Sequence[Tensor | None]:
     (image,) = given
-    out = torch.empty(image.shape)
+    out = torch.empty(image.shape, dtype=torch.float32, device="cpu")
     native.module.bin_sums_adjoint(
         native.host(grad, np.float32), native.describe(image), *fixed, native.addresses(out), torch.get_num_threads()
     )
@@ -79,7 +79,7 @@ def _sums_adjoint(
 def _pair_sums_adjoint(
     grad: Tensor, given: Sequence[Any], output: None, shape: Sequence[int], fixed: Any, needs: Sequence[bool]
 ) -> Sequence[Tensor | None]:
-    out = [torch.empty(image.shape) if need else None for image, need in zip(given, needs, strict=True)]
+    out = [native.empty(t.shape, torch.float32) if need else None for t, need in zip(given, needs, strict=True)]
     native.module.joint_sums_adjoint(
         native.host(grad, np.float32), *map(native.describe, given), *fixed,
         *(None if t is None else native.addresses(t) for t in out), torch.get_num_threads(),

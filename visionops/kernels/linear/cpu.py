@@ -23,16 +23,18 @@ def fit(
     points2: Float[Tensor, "b n 2"],
     weights: Float[Tensor, "b n"] | None,
     epipolar: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
+    *,
+    record: bool,
+) -> tuple[Tensor, Tensor, Tensor | None]:
     """Returns homographies, or fundamental matrices, of the least algebraic error (b, 3, 3)."""
-    given, inputs = _inputs(points1, points2, weights)
+    _alive, inputs = _inputs(points1, points2, weights)
     b, n = points1.shape[:2]
-    out = points1.new_empty(b, 3, 3), points1.new_empty(b, dtype=torch.bool), _numbers(b, FIT)
+    out = points1.new_empty(b, 3, 3), points1.new_empty(b, dtype=torch.bool)
+    saved = _numbers(b, FIT) if record else None
     native.module.linear_fit(
-        inputs, [t.data_ptr() for t in out], b, n, given[0].dtype == torch.float64, epipolar, GAP,
-        torch.get_num_threads(),
-    )  # fmt: skip
-    return out
+        inputs, _addresses([*out, saved]), b, n, points1.dtype == torch.float64, epipolar, GAP, torch.get_num_threads()
+    )
+    return *out, saved
 
 
 def fit_adjoint(
@@ -53,16 +55,21 @@ def fit_adjoint(
 
 
 def rays(
-    projections: Float[Tensor, "b v 3 4"], points: Float[Tensor, "b v n 2"], weights: Float[Tensor, "b v n"] | None
-) -> tuple[Tensor, Tensor, Tensor]:
+    projections: Float[Tensor, "b v 3 4"],
+    points: Float[Tensor, "b v n 2"],
+    weights: Float[Tensor, "b v n"] | None,
+    *,
+    record: bool,
+) -> tuple[Tensor, Tensor, Tensor | None]:
     """Returns the points (b, n, 3) that views see, of the least algebraic error."""
-    given, inputs = _inputs(projections, points, weights)
+    _alive, inputs = _inputs(projections, points, weights)
     b, v, n = points.shape[:3]
-    out = points.new_empty(b, n, 3), points.new_empty(b, n, dtype=torch.bool), _numbers(b, n, POINT)
+    out = points.new_empty(b, n, 3), points.new_empty(b, n, dtype=torch.bool)
+    saved = _numbers(b, n, POINT) if record else None
     native.module.linear_rays(
-        inputs, [t.data_ptr() for t in out], b, v, n, given[0].dtype == torch.float64, GAP, torch.get_num_threads()
+        inputs, _addresses([*out, saved]), b, v, n, points.dtype == torch.float64, GAP, torch.get_num_threads()
     )
-    return out
+    return *out, saved
 
 
 def rays_adjoint(

@@ -1,5 +1,5 @@
 // Homographies and fundamental matrices of four matches, or eight, or more. With M = sum w a a^T of the rows a of all
-// matches, M h = lambda h and P the pseudo-inverse of M - lambda I,  dh = -P dM h: the gradient by a is
+// matches and w its share of all weights, M h = lambda h and P the pseudo-inverse of M - lambda I,  dh = -P dM h: the gradient by a is
 // w ((a . h) l + (a . l) h) with l = -P (gradient by h).
 #include <vector>
 
@@ -99,7 +99,7 @@ void add_gram(const Problem& p, int n, double* gram) {
     Kind::rows(x, y, a);
     for (const auto& row : a)
       for (int j = 0; j < 9; ++j) {
-        const double scaled = p.weights[i] * row[j];
+        const double scaled = p.shares[i] * row[j];
         for (int k = 0; k < 9; ++k) gram[9 * j + k] += scaled * row[k];
       }
   }
@@ -167,8 +167,8 @@ void solve_group(const Fits& job, int64_t group) {
   for (int l = 0; l < used; ++l) {
     const int64_t at = begin + l;
     T* const out = static_cast<T*>(job.matrices) + 9 * at;
-    double* const saved = job.saved + FIT * at;
-    std::fill(saved, saved + FIT, 0.0);
+    double* const saved = job.saved ? job.saved + FIT * at : nullptr;
+    if (saved) std::fill(saved, saved + FIT, 0.0);
     job.valid[at] = 0;
     if (!finite[l]) {
       std::fill(out, out + 9, std::numeric_limits<T>::quiet_NaN());
@@ -194,7 +194,7 @@ void solve_group(const Fits& job, int64_t group) {
     }
     for (int k = 0; k < 9; ++k) out[k] = static_cast<T>(m[k]);
     job.valid[at] = valid;
-    if (!moves) continue;
+    if (!moves || !saved) continue;
     std::copy(h, h + 9, saved);
     std::copy(inverses + 81 * l, inverses + 81 * (l + 1), saved + 9);
     std::copy(rows[l], rows[l] + 3, saved + 90);
@@ -305,8 +305,8 @@ void pull_group(const Fits& job, int64_t group) {
         Kind::rows(x, y, a);
         for (int r = 0; r < Kind::ROWS; ++r) {
           const double on = dot<9>(a[r], h), off = dot<9>(a[r], l);
-          by_weights[i] += on * off;
-          for (int k = 0; k < 9; ++k) by_a[r][k] = p.weights[i] * (on * l[k] + off * h[k]);
+          by_shares[i] += on * off;
+          for (int k = 0; k < 9; ++k) by_a[r][k] = p.shares[i] * (on * l[k] + off * h[k]);
         }
         Kind::pull(x, y, by_a, &by1[2 * i], &by2[2 * i]);
       }
@@ -314,7 +314,7 @@ void pull_group(const Fits& job, int64_t group) {
       two.pull(p.two, p.second.data(), p.shares.data(), n, by2.data(), by_shares.data());
       double mean = 0;
       for (int i = 0; i < n; ++i) mean += p.shares[i] * by_shares[i];
-      for (int i = 0; i < n; ++i) by_weights[i] = p.weights[i] > 0 ? by_weights[i] + (by_shares[i] - mean) / p.total : 0;
+      for (int i = 0; i < n; ++i) by_weights[i] = p.weights[i] > 0 ? (by_shares[i] - mean) / p.total : 0;
     }
     for (int k = 0; k < 2 * n; ++k) {
       static_cast<T*>(job.by_points1)[at * 2 * n + k] = static_cast<T>(by1[k]);

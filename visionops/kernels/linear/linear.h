@@ -38,7 +38,7 @@ struct Rays {
   double gap;
   void* out;       // (count, n, 3)
   uint8_t* valid;  // (count, n)
-  double* saved;   // (count, n, POINT)
+  double* saved;   // (count, n, POINT), or null
   const void* grad;
   void *by_projections, *by_points, *by_weights;
 };

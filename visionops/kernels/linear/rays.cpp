@@ -75,12 +75,13 @@ void solve_group(const Rays& job, int64_t group) {
   for (int l = 0; l < used; ++l) {
     const int64_t at = begin + l;
     T* const out = static_cast<T*>(job.out) + 3 * at;
-    double* const saved = job.saved + POINT * at;
     const double* const h = vectors + 4 * l;
     bool by_w;
     const double divisor = divisor_of(h, by_w);
     for (int k = 0; k < 3; ++k) out[k] = finite[l] ? static_cast<T>(h[k] / divisor) : std::numeric_limits<T>::quiet_NaN();
     job.valid[at] = finite[l] && unique[l] && by_w;
+    if (!job.saved) continue;
+    double* const saved = job.saved + POINT * at;
     const bool moves = finite[l] && unique[l];
     for (int k = 0; k < 4; ++k) saved[k] = moves ? h[k] : 0;
     for (int k = 0; k < 16; ++k) saved[4 + k] = moves ? inverses[16 * l + k] : 0;

@@ -14,10 +14,14 @@ namespace {
 // Steps for each root, guarded by bisection: extrema need not be exact, roots do.
 constexpr int COARSE = 20, FINE = 32;
 constexpr double ROUNDING = 1e-15;
+// How far an extremum may be from where it is found, where steps end on rounding.
+constexpr double PLACE = 1e-14;
 // After a step of this size an extremum is right to its square, and the value there to the fourth power.
 constexpr double NEAR = 1e-5;
 // An extremum nearer to 0 than this, relative to the sum of the terms' sizes, is a double root.
 constexpr double TOUCH = 1e-12;
+// A root this near to an end is that of the end.
+constexpr double APART = 1e-5;
 
 inline double value_at(const double* c, int n, double x) {
   double value = c[n - 1];
@@ -68,11 +72,19 @@ inline void search(const double* c, int n, const Piece* pieces, int count, int s
   for (int l = 0; l < count; ++l) out[l] = x[l];
 }
 
+// Whether an extremum counts as 0: relative to the sum of the terms' sizes, or for its own place's rounding.
+inline bool touches(const double* c, const double* second, int n, double x, double value) {
+  double size = 0;
+  for (int k = n - 1; k >= 0; --k) size = size * std::fabs(x) + std::fabs(c[k]);
+  const double bend = n > 2 ? std::fabs(value_at(second, n - 2, x)) : 0;
+  return std::fabs(value) <= std::max(TOUCH * size, PLACE * PLACE * bend);
+}
+
 // Roots in [-1, 1], ascending; returns how many. At the ends the polynomial counts as positive or not as given.
 inline int roots_between(const double* c, int n, bool behind, bool ahead, double rounding, double* out) {
   double derivatives[LARGEST_DEGREE + 2][LARGEST_DEGREE + 1];
   std::copy(c, c + n, derivatives[n]);
-  for (int m = n - 1; m >= 2; --m)
+  for (int m = n - 1; m >= 1; --m)
     for (int k = 0; k < m; ++k) derivatives[m][k] = (k + 1) * derivatives[m + 1][k + 1];
   double cuts[LARGEST_DEGREE + 2] = {-1, 1};
   int count = 2;
@@ -91,11 +103,8 @@ inline int roots_between(const double* c, int n, bool behind, bool ahead, double
       const bool above = end && last ? ahead : value >= 0;
       const bool crosses = above != below;
       // An extremum that is 0 within rounding, where neither side crosses, is a double root.
-      if (last && i > 0 && !crosses && !crossed) {
-        double size = 0;
-        for (int k = m - 1; k >= 0; --k) size = size * std::fabs(cuts[i]) + std::fabs(p[k]);
-        if (std::fabs(at_low) <= TOUCH * size) found[roots++] = cuts[i];
-      }
+      if (last && i > 0 && !crosses && !crossed && touches(p, derivatives[m - 2], m, cuts[i], at_low))
+        found[roots++] = cuts[i];
       if (crosses) {
         pieces[searched] = {cuts[i], cuts[i + 1], below};
         slots[searched++] = roots++;
@@ -110,7 +119,7 @@ inline int roots_between(const double* c, int n, bool behind, bool ahead, double
       for (int i = 0; i < searched; i += GROUP) {
         double x[GROUP];
         const int some = std::min(GROUP, searched - i);
-        search(p, m, pieces + i, some, last ? FINE : COARSE, last ? rounding : NEAR, x);
+        search(p, m, pieces + i, some, last ? FINE : COARSE, m + 1 >= n ? rounding : NEAR, x);
         for (int l = 0; l < some; ++l) found[slots[i + l]] = x[l];
       }
     }
@@ -131,11 +140,12 @@ inline int real_roots_of(const double* coefficients, int n, double (*pairs)[2], 
   double size = 0;
   for (int k = 0; k < n; ++k) size = std::max(size, std::fabs(coefficients[k]));
   if (!(size > 0)) return 0;
-  double c[LARGEST_DEGREE + 1], reversed[LARGEST_DEGREE + 1], even = 0, odd = 0;
+  double c[LARGEST_DEGREE + 1], reversed[LARGEST_DEGREE + 1], even = 0, odd = 0, total = 0;
   for (int k = 0; k < n; ++k) {
     c[k] = coefficients[k] / size;
     reversed[n - 1 - k] = c[k];
     (k % 2 ? odd : even) += c[k];
+    total += std::fabs(c[k]);
   }
   // At the two ends both halves must agree on the sign, also where it is 0.
   const bool ahead = even + odd >= 0, behind = even - odd >= 0, far = n % 2 ? behind : !behind;
@@ -148,6 +158,14 @@ inline int real_roots_of(const double* coefficients, int n, double (*pairs)[2], 
       pairs[count][0] = half ? 1 : x[i];
       pairs[count][1] = half ? x[i] : 1;
     }
+  }
+  // At the ends a root of even order crosses in neither half.
+  for (const double end : {-1.0, 1.0}) {
+    bool near = std::fabs(end < 0 ? even - odd : even + odd) > TOUCH * total;
+    for (int i = 0; i < count; ++i) near = near || std::fabs(pairs[i][0] - end * pairs[i][1]) < APART;
+    if (near || count == n - 1) continue;
+    pairs[count][0] = end;
+    pairs[count++][1] = 1;
   }
   return count;
 }

@@ -11,7 +11,9 @@ namespace {
 
 constexpr int N = 7;
 // Where every matrix of the pencil is singular (planes, rotations) the cubic is 0 within rounding.
-constexpr double SINGULAR = 1e-11;
+// That of points in float64, and in float32.
+template <class T>
+constexpr double SINGULAR = sizeof(T) == sizeof(float) ? 1e-5 : 1e-11;
 // A root whose slope is smaller than this, of a cubic with terms of size one, is double: it has no derivative.
 constexpr double FLAT = 1e-8;
 
@@ -95,7 +97,7 @@ struct Problem {
     cubic[3] = dot<3>(c1, first);
     double largest = 0;
     for (double c : cubic) largest = std::max(largest, std::fabs(c));
-    return largest > SINGULAR;
+    return largest > SINGULAR<T>;
   }
 };
 

@@ -17,7 +17,7 @@ from .definition import RESULTS, Result, Runs, identity, is_box, offsets
 
 def extremum(image: Tensor, runs: Runs, largest: bool) -> Tensor:
     """Returns the least or largest values of images (b, c, h, w), uint8 or float32."""
-    out = torch.empty(image.shape, dtype=image.dtype)
+    out = torch.empty(image.shape, dtype=image.dtype, device="cpu")
     native.module.extremum(
         native.describe(image), image.shape[1], native.SWEEP_DTYPES[image.dtype], np.array(runs, np.int32), largest,
         native.addresses(out), torch.get_num_threads(),
@@ -27,7 +27,7 @@ def extremum(image: Tensor, runs: Runs, largest: bool) -> Tensor:
 
 def compound(image: Tensor, first: Runs, second: Runs, largest: bool, result: Result) -> Tensor:
     """Returns what two extremes of images (b, c, h, w), uint8 or float32, make together."""
-    out = torch.empty(image.shape, dtype=image.dtype)
+    out = torch.empty(image.shape, dtype=image.dtype, device="cpu")
     native.module.compound(
         native.describe(image), image.shape[1], native.SWEEP_DTYPES[image.dtype], np.array(first, np.int32),
         np.array(second, np.int32), largest, RESULTS.index(result), native.addresses(out), torch.get_num_threads(),
@@ -48,26 +48,26 @@ def adjoint(grad: Tensor, image: Tensor, result: Tensor, runs: Runs, largest: bo
 
 
 def squared_distance(image: Tensor) -> Tensor:
-    out = torch.empty(image.shape, dtype=torch.float64)
+    out = torch.empty(image.shape, dtype=torch.float64, device="cpu")
     native.module.squared_distance(_inside(image), out.data_ptr(), torch.get_num_threads())
     return out
 
 
 def components(image: Tensor, connectivity: int) -> Tensor:
-    out = torch.empty(image.shape, dtype=torch.int64)
+    out = torch.empty(image.shape, dtype=torch.int64, device="cpu")
     native.module.components(_inside(image), connectivity, out.data_ptr(), torch.get_num_threads())
     return out
 
 
 def skeleton(image: Tensor) -> Tensor:
-    out = torch.empty(image.shape, dtype=torch.bool)
+    out = torch.empty(image.shape, dtype=torch.bool, device="cpu")
     table = np.array(growth.removed(), np.uint8)
     native.module.skeleton(_inside(image), table, out.data_ptr(), torch.get_num_threads())
     return out
 
 
 def reconstruction_source(marker: Tensor, mask: Tensor, connectivity: int) -> Tensor:
-    out = torch.empty(mask.shape, dtype=torch.int64)
+    out = torch.empty(mask.shape, dtype=torch.int64, device="cpu")
     dtype = torch.float64 if mask.dtype == torch.float64 else torch.float32
     pair: Sequence[np.ndarray] = [t.to(dtype).flatten(0, 1).contiguous().numpy() for t in (marker, mask)]
     native.module.reconstruct(*pair, connectivity, out.data_ptr(), torch.get_num_threads())

@@ -32,7 +32,7 @@ def blend(
     given = [w for w in weights if isinstance(w, Tensor)]
     if _is_compiled(first, second) and native.may_run(first, second, *given):
         rows = torch.stack(torch.broadcast_tensors(*(torch.as_tensor(w).float().reshape(-1) for w in weights)), 1)
-        out = torch.empty(first.shape, dtype=first.dtype)
+        out = torch.empty(first.shape, dtype=first.dtype, device="cpu")
         native.module.blend(
             native.describe(first), native.describe(second), first.shape[1], native.SWEEP_DTYPES[first.dtype],
             native.host(rows, np.float32), low, high, native.addresses(out), torch.get_num_threads(),
@@ -61,7 +61,7 @@ def where_above(
     Gradient: none.
     """
     if _is_compiled(first, second) and native.may_run(first, second):
-        out = torch.empty(first.shape, dtype=first.dtype)
+        out = torch.empty(first.shape, dtype=first.dtype, device="cpu")
         native.module.where_above(
             native.describe(first), native.describe(second), first.shape[1], native.SWEEP_DTYPES[first.dtype],
             offset, yes, no, native.addresses(out), torch.get_num_threads(),

@@ -29,7 +29,7 @@ def adjoint(grad: Tensor, kind_y: str, kind_x: str, shape: Sequence[int]) -> Ten
 
 
 def _run(image: Tensor, rows: Band, columns: Band) -> Tensor:
-    out = torch.empty((*image.shape[:2], len(rows[0]), len(columns[0])), dtype=image.dtype)
+    out = torch.empty((*image.shape[:2], len(rows[0]), len(columns[0])), dtype=image.dtype, device="cpu")
     native.module.resample(
         native.describe(image), image.shape[1], native.SWEEP_DTYPES[image.dtype], *rows, *columns,
         native.addresses(out), torch.get_num_threads(),

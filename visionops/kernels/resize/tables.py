@@ -28,37 +28,38 @@ BICUBIC_ANTIALIAS_A = -0.5
 
 def table(kind: str, source: int, size: int) -> tuple[Tensor, Tensor]:
     """Returns the indices (size, k) into an axis of `source` pixels, and their weights, float64."""
-    at = torch.arange(size)[:, None]
+    at = torch.arange(size, device="cpu")[:, None]
     if kind == "same":
-        return at, torch.ones(size, 1, dtype=torch.float64)
+        return at, torch.ones(size, 1, dtype=torch.float64, device="cpu")
     if kind == "nearest":
-        return (2 * at + 1) * source // (2 * size), torch.ones(size, 1, dtype=torch.float64)
+        return (2 * at + 1) * source // (2 * size), torch.ones(size, 1, dtype=torch.float64, device="cpu")
     if kind == "area":
         first = at * source // size
-        index = first + torch.arange(-(-source // size) + 1)
+        index = first + torch.arange(-(-source // size) + 1, device="cpu")
         # In units of 1 / size of a pixel all edges are whole.
         cover = torch.minimum((index + 1) * size, (at + 1) * source) - torch.maximum(index * size, at * source)
         return index.clamp(max=source - 1), cover.clamp(min=0).double() / source
     if kind == "pyramid_down":
-        return fold(2 * at + torch.arange(-2, 3), source, "reflect"), _row(1, 4, 6, 4, 1).expand(size, 5) / 16
+        index = 2 * at + torch.arange(-2, 3, device="cpu")
+        return fold(index, source, "reflect"), _row(1, 4, 6, 4, 1).expand(size, 5) / 16
     if kind == "pyramid_up":
         # Every other pixel is zero before the filter, so that five taps are three or two, and reflection is about
         # the first pixel and about half a pixel after the last.
-        index = (at // 2 + torch.arange(-1, 2)).abs().clamp(max=source - 1)
+        index = (at // 2 + torch.arange(-1, 2, device="cpu")).abs().clamp(max=source - 1)
         return index, torch.where(at % 2 == 0, _row(1, 6, 1), _row(0, 4, 4)) / 8
     if kind.startswith("binomial"):
         _, taps, step, border = kind.split("/")
         return _binomial(at * int(step), int(taps), border, source)
     border, _, before = kind.partition(":")
     if before:
-        return fold(at - int(before), source, border), torch.ones(size, 1, dtype=torch.float64)
+        return fold(at - int(before), source, border), torch.ones(size, 1, dtype=torch.float64, device="cpu")
     centre = (at.double() + 0.5) * (source / size)
     name, _, antialias = kind.partition("_")
     if antialias:
         return _antialiased(name, centre, source, max(source / size, 1.0))
     radius, weight = KERNELS[name]
     first = (centre - 0.5).floor() - (radius - 1)
-    index = first + torch.arange(2 * radius)
+    index = first + torch.arange(2 * radius, device="cpu")
     weights = weight((index + 0.5 - centre).abs())
     return index.long().clamp(0, source - 1), weights / weights.sum(1, keepdim=True)
 
@@ -72,7 +73,7 @@ def _antialiased(name: str, centre: Tensor, source: int, scale: float) -> tuple[
     """Pixels from floor(c - r + 1/2) to floor(c + r + 1/2), as Pillow's precompute_coeffs."""
     radius, weight = ANTIALIASED[name]
     support = radius * scale
-    index = (centre - support + 0.5).floor() + torch.arange(2 * math.ceil(support) + 1)
+    index = (centre - support + 0.5).floor() + torch.arange(2 * math.ceil(support) + 1, device="cpu")
     weights = weight((index + 0.5 - centre).abs() / scale)
     inside = (index >= 0) & (index < source) & (index < (centre + support + 0.5).floor())
     weights = torch.where(inside, weights, 0.0)
@@ -80,7 +81,7 @@ def _antialiased(name: str, centre: Tensor, source: int, scale: float) -> tuple[
 
 
 def _binomial(centre: Tensor, taps: int, border: str, source: int) -> tuple[Tensor, Tensor]:
-    index = centre + torch.arange(-(taps // 2), taps // 2 + 1)
+    index = centre + torch.arange(-(taps // 2), taps // 2 + 1, device="cpu")
     weights = _row(*(math.comb(taps - 1, k) / 2 ** (taps - 1) for k in range(taps))).expand(index.shape)
     if border == "constant":
         weights = torch.where((index >= 0) & (index < source), weights, 0.0)
@@ -88,7 +89,7 @@ def _binomial(centre: Tensor, taps: int, border: str, source: int) -> tuple[Tens
 
 
 def _row(*values: float) -> Tensor:
-    return torch.tensor([values], dtype=torch.float64)
+    return torch.tensor([values], dtype=torch.float64, device="cpu")
 
 
 def _triangle(d: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ SUMS = {(torch.uint8, torch.int32), (torch.float32, torch.float32), (torch.float
 
 def level_counts(image: Tensor, rows: int, columns: int) -> Tensor:
     b, c, h, w = image.shape
-    out = torch.empty((b, c, rows, columns, definition.LEVELS), dtype=torch.int32)
+    out = torch.empty((b, c, rows, columns, definition.LEVELS), dtype=torch.int32, device="cpu")
     native.module.level_counts(
         native.describe(image), c, native.SWEEP_DTYPES[image.dtype], rows, columns,
         *definition.tile_size(h, w, (rows, columns)), native.addresses(out), torch.get_num_threads(),
@@ -28,7 +28,7 @@ def level_counts(image: Tensor, rows: int, columns: int) -> Tensor:
 
 def equalize_levels(image: Tensor, limits: Tensor | None, rows: int, columns: int) -> Tensor:
     _, c, h, w = image.shape
-    out = torch.empty(image.shape, dtype=torch.uint8)
+    out = torch.empty(image.shape, dtype=torch.uint8, device="cpu")
     native.module.equalize_levels(
         native.describe(image), c, None if limits is None else native.host(limits, np.int64), rows, columns,
         *definition.tile_size(h, w, (rows, columns)), native.addresses(out), torch.get_num_threads(),
@@ -37,7 +37,7 @@ def equalize_levels(image: Tensor, limits: Tensor | None, rows: int, columns: in
 
 
 def stretch(image: Tensor, low: float, high: float) -> Tensor:
-    out = torch.empty(image.shape)
+    out = torch.empty(image.shape, dtype=torch.float32, device="cpu")
     native.module.stretch(
         native.describe(image), image.shape[1], low, high, native.addresses(out), torch.get_num_threads()
     )
@@ -45,7 +45,7 @@ def stretch(image: Tensor, low: float, high: float) -> Tensor:
 
 
 def stretch_adjoint(grad: Tensor, image: Tensor, low: float, high: float) -> Tensor:
-    out = torch.empty(image.shape)
+    out = torch.empty(image.shape, dtype=torch.float32, device="cpu")
     native.module.stretch_adjoint(
         native.describe(grad), native.describe(image), image.shape[1], low, high, native.addresses(out),
         torch.get_num_threads(),
@@ -54,7 +54,7 @@ def stretch_adjoint(grad: Tensor, image: Tensor, low: float, high: float) -> Ten
 
 
 def look_up_levels(image: Tensor, tables: Tensor) -> Tensor:
-    out = torch.empty(image.shape, dtype=torch.uint8)
+    out = torch.empty(image.shape, dtype=torch.uint8, device="cpu")
     native.module.look_up_levels(
         native.describe(image), image.shape[1], native.host(tables, np.uint8), native.addresses(out),
         torch.get_num_threads(),
@@ -63,7 +63,7 @@ def look_up_levels(image: Tensor, tables: Tensor) -> Tensor:
 
 
 def look_up(image: Tensor, tables: Tensor, tall: int, wide: int) -> Tensor:
-    out = torch.empty(image.shape)
+    out = torch.empty(image.shape, dtype=torch.float32, device="cpu")
     native.module.look_up(
         native.describe(image), image.shape[1], native.host(tables, np.float32), tall, wide, native.addresses(out),
         torch.get_num_threads(),
@@ -74,7 +74,7 @@ def look_up(image: Tensor, tables: Tensor, tall: int, wide: int) -> Tensor:
 def look_up_adjoint(
     grad: Tensor, image: Tensor, tables: Tensor, tall: int, wide: int, needs: Sequence[bool]
 ) -> tuple[Tensor | None, Tensor | None]:
-    by_image = torch.empty(image.shape) if needs[0] else None
+    by_image = torch.empty(image.shape, dtype=torch.float32, device="cpu") if needs[0] else None
     sums = native.module.look_up_adjoint(
         native.describe(grad), native.describe(image), image.shape[1], native.host(tables, np.float32), tall, wide,
         None if by_image is None else native.addresses(by_image), needs[1], torch.get_num_threads(),
@@ -88,7 +88,7 @@ def look_up_adjoint(
 
 def look_up3d(image: Tensor, table: Tensor, tetrahedral: bool) -> Tensor:
     b, _, h, w = image.shape
-    out = torch.empty((b, table.shape[1], h, w))
+    out = torch.empty((b, table.shape[1], h, w), dtype=torch.float32, device="cpu")
     native.module.look_up3d(
         native.describe(image), native.host(table, np.float32), tetrahedral, native.addresses(out),
         torch.get_num_threads(),
@@ -99,7 +99,7 @@ def look_up3d(image: Tensor, table: Tensor, tetrahedral: bool) -> Tensor:
 def look_up3d_adjoint(
     grad: Tensor, image: Tensor, table: Tensor, tetrahedral: bool, needs: Sequence[bool]
 ) -> tuple[Tensor | None, Tensor | None]:
-    by_image = torch.empty(image.shape) if needs[0] else None
+    by_image = torch.empty(image.shape, dtype=torch.float32, device="cpu") if needs[0] else None
     sums = native.module.look_up3d_adjoint(
         native.describe(grad), native.describe(image), native.host(table, np.float32), tetrahedral,
         None if by_image is None else native.addresses(by_image), needs[1], torch.get_num_threads(),
@@ -112,7 +112,7 @@ def look_up3d_adjoint(
 
 def integral(image: Tensor, dtype: torch.dtype) -> Tensor:
     b, c, h, w = image.shape
-    out = torch.empty((b, c, h + 1, w + 1), dtype=dtype)
+    out = torch.empty((b, c, h + 1, w + 1), dtype=dtype, device="cpu")
     native.module.integral(
         native.describe(image), c, native.SWEEP_DTYPES[image.dtype], dtype == torch.float64, native.addresses(out),
         torch.get_num_threads(),
@@ -123,7 +123,7 @@ def integral(image: Tensor, dtype: torch.dtype) -> Tensor:
 def integral_adjoint(grad: Tensor) -> Tensor:
     """Returns the gradient by a float32 image: the sums over all rows below and all columns to the right."""
     b, c, h, w = grad.shape
-    out = torch.empty((b, c, h - 1, w - 1))
+    out = torch.empty((b, c, h - 1, w - 1), dtype=torch.float32, device="cpu")
     native.module.integral_adjoint(
         native.describe(grad), c, native.addresses(out), torch.get_num_threads()
     )

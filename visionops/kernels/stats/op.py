@@ -33,7 +33,7 @@ def extremes(image: Shaped[Tensor, "b c h w"]) -> tuple[Shaped[Tensor, "b c"], S
     Gradient: to the image, shared among equal pixels.
     """
     if image.dtype == torch.float32 and image.numel() and native.may_run(image):
-        found = torch.empty(*image.shape[:2], 2)
+        found = torch.empty(*image.shape[:2], 2, dtype=torch.float32, device="cpu")
         native.module.extremes(native.describe(image), image.shape[1], found.data_ptr(), torch.get_num_threads())
         return found[..., 0], found[..., 1]
     return image.amin((2, 3)), image.amax((2, 3))

@@ -30,7 +30,7 @@ def sweep(
     first = image if isinstance(image, Tensor) else image[0]
     count = first.shape[0] if isinstance(image, Tensor) else len(image)
     if out is None:
-        out = torch.empty((count, first.shape[-3], *spec.size), dtype=spec.dtype)
+        out = torch.empty((count, first.shape[-3], *spec.size), dtype=spec.dtype, device="cpu")
     coordinates = _dense(coordinates)
     native.module.sweep(
         native.describe(image), first.shape[-3], native.SWEEP_DTYPES[first.dtype],
@@ -62,12 +62,12 @@ def adjoint(
     """
     b, c, h, w = shape
     sources = np.tile(np.array([0, h, w, h * w, w, 1], np.int64), (b, 1)) if image is None else native.describe(image)
-    by_image = torch.empty(tuple(shape)) if needs[0] else None
+    by_image = torch.empty(tuple(shape), dtype=torch.float32, device="cpu") if needs[0] else None
     by_map = None
     dense = _dense(coordinates)
     if needs[2]:
         assert dense is not None
-        by_map = torch.empty((b, *dense.shape[1:]))
+        by_map = torch.empty((b, *dense.shape[1:]), dtype=torch.float32, device="cpu")
     by_matrix, by_params = native.module.sweep_adjoint(
         sources, c, native.SWEEP_DTYPES[dtype], *_where(inverse, dense, planes, spec, b), *_how(levels, b, spec),
         *_program(program, b), *spec.size, native.describe(grad),

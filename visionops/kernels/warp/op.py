@@ -129,7 +129,7 @@ def _gather(
 ) -> Tensor:
     """Returns images of any dtype with their pixels moved, bit for bit."""
     first = image if isinstance(image, Tensor) else image[0]
-    target = torch.empty((len(image), first.shape[-3], *spec.size), dtype=spec.dtype) if out is None else out
+    target = native.empty((len(image), first.shape[-3], *spec.size), spec.dtype) if out is None else out
     dense = None if coordinates is None else coordinates.float().expand(len(image), -1, -1, -1).contiguous()
     native.module.gather_nearest(
         native.describe(image), first.shape[-3], first.element_size(),

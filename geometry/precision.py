@@ -1,0 +1,58 @@
+"""What all public functions of geometry share: nothing in half precision, whatever the inputs and whatever is around.
+
+A product of 3 x 3 matrices in bfloat16 moves pixel 511 to 512, and 500 x 500 is no float16.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+HALF = (torch.float16, torch.bfloat16)
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def exact(function: Function) -> Function:
+    """Returns a function that autocast leaves alone, and that computes in float32 what comes in half precision.
+
+    Results then have the dtype of the first half-precision input.
+    """
+
+    @functools.wraps(function)
+    def run(*args: Any, **options: Any) -> Any:
+        half = _half_of((*args, *options.values()))
+        devices = [d for d in ("cpu", "cuda") if torch.is_autocast_enabled(d)]
+        if half is None and not devices:
+            return function(*args, **options)
+        if half is not None:
+            args, options = pytree.tree_map(_widened, (args, options))
+        with ExitStack() as stack:
+            for device in devices:
+                stack.enter_context(torch.autocast(device, enabled=False))
+            result = function(*args, **options)
+        return result if half is None else pytree.tree_map(lambda value: _narrowed(value, half), result)
+
+    return run  # type: ignore[return-value]
+
+
+def _half_of(values: tuple[Any, ...]) -> torch.dtype | None:
+    for value in values:
+        tensor = getattr(value, "matrix", value)  # a camera's
+        if isinstance(tensor, Tensor) and tensor.dtype in HALF:
+            return tensor.dtype
+    return None
+
+
+def _widened(value: Any) -> Any:
+    return value.float() if isinstance(value, Tensor) and value.dtype in HALF else value
+
+
+def _narrowed(value: Any, dtype: torch.dtype) -> Any:
+    return value.to(dtype) if isinstance(value, Tensor) and value.dtype == torch.float32 else value
