@@ -45,7 +45,9 @@ def reference(x, y, **options):
 def mirrored(x, y, sigma, radius, data_range=1.0):
     """Returns the map by Wang's equation 13 with SciPy's Gaussian, mirrored at the edge without repeating it."""
     x, y = x[0].numpy(), y[0].numpy()
-    blur = functools.partial(scipy.ndimage.gaussian_filter, sigma=(0, sigma, sigma), mode="mirror", radius=(0, radius, radius))
+    blur = functools.partial(
+        scipy.ndimage.gaussian_filter, sigma=(0, sigma, sigma), mode="mirror", radius=(0, radius, radius)
+    )
     mx, my = blur(x), blur(y)
     c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
     variances, both = blur(x * x) - mx**2 + blur(y * y) - my**2, blur(x * y) - mx * my
@@ -73,6 +75,26 @@ class TestMetric:
         options = {"window_size": 2 * int(3.5 * 2.5 + 0.5) + 1, "sigma": 2.5, "data_range": 255.0}
         assert metrics.ssim(255 * x, 255 * y, **options).item() == pytest.approx(mean, abs=1e-12)
 
+    @pytest.mark.parametrize("size", [3, 7])
+    def test_box_windows_are_scikit_images(self, size):
+        x, y = pair()
+        options = {"win_size": size, "gaussian_weights": False}
+        a, b = (t[0].permute(1, 2, 0).numpy() for t in (x, y))
+        mean = structural_similarity(a, b, data_range=1.0, channel_axis=2, use_sample_covariance=False, **options)
+        assert metrics.ssim(x, y, window="box", window_size=size).item() == pytest.approx(mean, abs=1e-12)
+
+    def test_monodepth2s_is_half_the_loss(self):
+        x, y = pair()
+        pad = torch.nn.ReflectionPad2d(1)
+        a, b = pad(x), pad(y)
+        mean = torch.nn.AvgPool2d(3, 1)
+        sa, sb = mean(a**2) - mean(a) ** 2, mean(b**2) - mean(b) ** 2
+        both = mean(a * b) - mean(a) * mean(b)
+        n = (2 * mean(a) * mean(b) + 0.01**2) * (2 * both + 0.03**2)
+        theirs = ((1 - n / ((mean(a) ** 2 + mean(b) ** 2 + 0.01**2) * (sa + sb + 0.03**2))) / 2).clamp(0, 1)
+        ours = losses.ssim(x, y, window="box", window_size=3, padding="reflect", reduction="none")
+        torch.testing.assert_close(ours / 2, theirs)
+
     def test_reflect_has_a_window_at_every_pixel(self):
         x, y = pair()
         out = metrics.ssim(x, y, padding="reflect", reduction="none")
@@ -96,7 +118,10 @@ class TestMetric:
     def test_equal_images_are_1_and_flat_ones_compare_their_means(self):
         x, _ = pair()
         assert metrics.ssim(x, x).item() == pytest.approx(1, abs=1e-12)
-        dark, light = torch.full((1, 12, 12), 0.25, dtype=torch.float64), torch.full((1, 12, 12), 0.75, dtype=torch.float64)
+        dark, light = (
+            torch.full((1, 12, 12), 0.25, dtype=torch.float64),
+            torch.full((1, 12, 12), 0.75, dtype=torch.float64),
+        )
         wanted = (2 * 0.25 * 0.75 + 1e-4) / (0.25**2 + 0.75**2 + 1e-4)
         assert metrics.ssim(dark, light).item() == pytest.approx(wanted, abs=1e-9)
 
@@ -148,7 +173,9 @@ class TestLoss:
         x = noise(2, 3, 12, 12).mul(torch.nan).requires_grad_()
         for weight in (None, torch.full((12, 12), torch.nan)):
             for reduction in ("mean", "sum"):
-                loss = losses.ssim(x, x.detach(), mask=torch.zeros(12, 12, dtype=torch.bool), weight=weight, reduction=reduction)
+                loss = losses.ssim(
+                    x, x.detach(), mask=torch.zeros(12, 12, dtype=torch.bool), weight=weight, reduction=reduction
+                )
                 (gradient,) = torch.autograd.grad(loss, x)
                 assert loss.item() == 0 and (gradient == 0).all()
         assert losses.ssim(x[:0], x[:0]).item() == 0
@@ -236,20 +263,27 @@ class TestLoss:
         ("options", "match"),
         [
             ({"window_size": 4}, "ssim: window_size must be odd and positive, got 4. Add 1"),
-            ({"window_size": 13}, r"ssim: prediction must be at least as large as the window of 13x13, got \(1, 12, 12\)"),
+            (
+                {"window_size": 13},
+                r"ssim: prediction must be at least as large as the window of 13x13, got \(1, 12, 12\)",
+            ),
             ({"sigma": 0.0}, "ssim: sigma must be above 0"),
             ({"data_range": float("nan")}, "ssim: data_range must be above 0"),
-            ({"padding": "same"}, "ssim: padding must be 'valid' or 'reflect', got 'same'"),
-            ({"reduction": "max"}, "ssim: reduction must be 'mean', 'sum' or 'none'"),
+            ({"padding": "same"}, "ssim: padding must be one of those known, got 'same'"),
+            ({"window": "hann"}, "ssim: window must be one of those known, got 'hann'"),
+            ({"reduction": "max"}, "ssim: reduction must be one of those known, got 'max'"),
             ({"mask": torch.ones(12, 12)}, "ssim: mask must be boolean, got torch.float32. Compare it: mask > 0"),
-            ({"mask": torch.ones(3, 3, dtype=torch.bool)}, r"ssim: mask must be broadcastable to \(1, 12, 12\)"),
-            ({"weight": torch.ones(2, 1, 12, 12)}, r"ssim: weight must be broadcastable to \(1, 12, 12\)"),
+            (
+                {"mask": torch.ones(3, 3, dtype=torch.bool)},
+                r"ssim: mask must be a tensor broadcastable to \(1, 12, 12\)",
+            ),
+            ({"weight": torch.ones(2, 1, 12, 12)}, r"ssim: weight must be a tensor broadcastable to \(1, 12, 12\)"),
             ({"target": torch.zeros(1, 12, 13)}, "ssim: target must be of the shape and dtype of prediction"),
             ({"target": torch.zeros(1, 12, 12).double()}, "ssim: target must be of the shape and dtype of prediction"),
             ({"prediction": torch.zeros(1, 12, 12).byte()}, "ssim: prediction must be floating, got torch.uint8"),
             ({"prediction": torch.zeros(12, 12)}, r"ssim: prediction must be of shape \(\*batch, c, h, w\)"),
         ],
-        ids=range(13),
+        ids=range(14),
     )
     def test_refusals(self, options, match):
         both = {"prediction": torch.zeros(1, 12, 12), "target": torch.zeros(1, 12, 12)}

@@ -87,6 +87,14 @@ BENCHMARKS = {
             "quick": Option(None, False, "", "fewer problems and rounds: a look, no figures to quote"),
         },
     ),
+    "losses": Benchmark(
+        "losses",
+        "time, values and memory of losses, forward and backward, beside Kornia, torchmetrics and pytorch-msssim",
+        {
+            "only": Option(_names, None, "NAME,NAME", "the lines that begin so"),
+            "quick": Option(None, False, "", "smaller images and fewer rounds: a look, no figures to quote"),
+        },
+    ),
     "gpu": Benchmark(
         "gpu",
         "images/s of batches on a CUDA device, forward and backward, beside Kornia; without one it is not run",

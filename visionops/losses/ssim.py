@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from visionops.errors import mistake
 from visionops.metrics.ssim import Window, filtered, similarity
+
+from .reduction import Reduction, check_mask, check_weight, hide, reduce
 
 
 def ssim(
@@ -19,6 +20,7 @@ def ssim(
     *,
     window_size: int = 11,
     sigma: float = 1.5,
+    window: Literal["gaussian", "box"] = "gaussian",
     data_range: float = 1.0,
     padding: Literal["valid", "reflect"] = "valid",
     mask: Bool[Tensor, "*shape"] | None = None,
@@ -30,8 +32,9 @@ def ssim(
     Args:
         prediction: floating, of at least `window_size` each way.
         target: of the same shape.
-        window_size: odd number of taps of the Gaussian window.
-        sigma: of the window, in pixels.
+        window_size: odd number of taps of the window.
+        sigma: of the Gaussian, in pixels.
+        window: "gaussian", or "box" of equal weights, as of the 3x3 and 7x7 in other papers.
         data_range: between black and white, 1 for images in [0, 1].
         padding: "valid" counts whole windows only; "reflect" has one at every pixel, and reads a mirror image outside.
         mask: True where pixels count, broadcast to (*batch, c, h, w). A window counts if all its pixels do. What is
@@ -46,46 +49,38 @@ def ssim(
 
     Gradient: to both images and the weight, of every order; finite at flat and at equal images, 0 where all is
     masked. Half precision computes in float32.
-    Source: Wang et al. 2004, see `visionops.metrics.ssim`. Kornia's `SSIMLoss` is half of this.
+    Source: Wang et al. 2004, see `visionops.metrics.ssim`. Kornia's `SSIMLoss` is half of this, and so is monodepth2's
+    loss, with a box of 3 and "reflect".
 
     >>> ramp = torch.linspace(0, 1, 16).expand(1, 16, 16)
     >>> round(ssim(0.5 * ramp, ramp).item(), 3)
     0.349
     """
-    window = Window(window_size, sigma, data_range, padding)
+    options = Window(window_size, sigma, data_range, padding, window)
+    return dissimilarity(prediction, target, options, mask, weight, reduction)
+
+
+def dissimilarity(
+    prediction: Tensor, target: Tensor, window: Window, mask: Tensor | None, weight: Tensor | None, reduction: Reduction
+) -> Tensor:
+    """Returns 1 minus the similarity, reduced, of arguments that it checks."""
     window.check(prediction, target, reduction, ("prediction", "target"))
-    counts = None
-    if mask is not None:
-        mask = _over(prediction, "mask", mask)
-        # The images, not the loss: NaN times a gradient of 0 is NaN.
-        prediction, target = (torch.where(mask, image, 0) for image in (prediction, target))
-        hidden = filtered((~mask).to(torch.float32), np.ones((1, window_size)))
-        counts = window.centres(hidden) == 0
+    check_mask(window.function, mask, prediction.shape)
+    check_weight(window.function, weight, prediction.shape)
+    prediction, target = hide(mask, prediction, target)
     loss = 1 - similarity(prediction, target, window)
+    counts = None if mask is None else whole_windows(mask, prediction.shape, window)
     if weight is not None:
-        weight = window.centres(_over(prediction, "weight", weight)).to(loss.dtype)
-        weight = weight if counts is None else torch.where(counts, weight, 0)
-        loss = loss * weight
-    elif counts is not None:
-        loss = torch.where(counts, loss, 0)
-    if reduction == "none":
-        return loss.to(prediction.dtype)
-    total = loss.sum()
-    if reduction == "mean":
-        scale = weight if weight is not None else counts
-        number = loss.numel() if scale is None else scale.expand(loss.shape).sum()
-        total = total / (max(number, 1) if isinstance(number, int) else torch.where(number > 0, number, 1))
-    return total.to(prediction.dtype)
+        weight = window.centres(over(weight, prediction.shape, window))
+    return reduce(loss, reduction, mask=counts, weight=weight, dtype=prediction.dtype)
 
 
-def _over(image: Tensor, name: str, values: Tensor) -> Tensor:
-    """Returns a mask or weight whose last two dimensions are the image's; the others broadcast."""
-    try:
-        fits = torch.broadcast_shapes(values.shape, image.shape) == image.shape
-    except RuntimeError:
-        fits = False
-    if not fits:
-        raise mistake("ssim", name, f"broadcastable to {tuple(image.shape)}", tuple(values.shape))
-    if name == "mask" and values.dtype != torch.bool:
-        raise mistake("ssim", name, "boolean", values.dtype, "Compare it: mask > 0.")
-    return values.expand(*values.shape[:-2], *image.shape[-2:])
+def whole_windows(mask: Tensor, shape: Sequence[int], window: Window) -> Tensor:
+    """Returns which windows (..., h', w') have no pixel that is masked."""
+    hidden = filtered((~over(mask, shape, window)).float(), np.ones((1, window.size)), window.dims)
+    return window.centres(hidden) == 0
+
+
+def over(values: Tensor, shape: Sequence[int], window: Window) -> Tensor:
+    """Returns a mask or weight whose last dimensions are the image's; the others broadcast."""
+    return values.expand(*values.shape[: -window.dims], *shape[-window.dims :])

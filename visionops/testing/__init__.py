@@ -19,7 +19,7 @@ from visionops.pipeline.steps import Step
 from .cases import OPERATORS
 from .images import TOLERANCE, close, noise_image, smooth_image
 from .operators import CHECKS as OPERATOR_CHECKS
-from .operators import Geometry, Operator, check_module, saved_bytes
+from .operators import Geometry, Loss, Operator, check_module, saved_bytes
 from .steps import CHECKS as STEP_CHECKS
 from .steps import STEPS, StepCase
 
@@ -32,6 +32,7 @@ __all__ = [
     "STEP_CHECKS",
     "TOLERANCE",
     "Geometry",
+    "Loss",
     "Operator",
     "StepCase",
     "case_of_module",
@@ -53,6 +54,8 @@ PACKAGES = (
     "visionops.filters",
     "visionops.geometry",
     *(f"visionops.geometry.groups.{name}" for name in ("se2", "se3", "sim3", "so2", "so3")),
+    "visionops.geometry.losses",
+    "visionops.geometry.metrics",
     "visionops.io",
     "visionops.kernels",
     "visionops.losses",
@@ -82,6 +85,15 @@ ELSEWHERE = {
     "visionops.geometry.nms": "tests/geometry/test_nms.py",
     "visionops.geometry.random_rotation": "tests/geometry/test_rotations.py",
     **{f"visionops.geometry.{name}": "tests/geometry/test_groups.py" for name in ("se2", "se3", "sim3", "so2", "so3")},
+    **{
+        f"visionops.metrics.{name}": "tests/metrics"
+        for name in (
+            *("MSSSIM", "PSNR", "SSIM", "Accuracy", "ConfusionMatrix"),
+            *("DepthErrors", "DisparityErrors", "EndpointError", "MeanIoU"),
+        )
+    },
+    "visionops.geometry.metrics.MeanAveragePrecision": "tests/geometry/test_metrics_boxes.py",
+    "visionops.geometry.metrics.PoseAUC": "tests/geometry/test_metrics_poses.py",
     "visionops.kernels.Instruction": "tests/kernels",
     "visionops.kernels.Op": "tests/kernels",
     "visionops.resample.ScaleSpace": "tests/resample/test_pyramids.py",

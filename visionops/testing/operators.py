@@ -81,6 +81,27 @@ class Geometry(Operator):
     solves: bool = False
 
 
+@dataclass(frozen=True)
+class Loss(Geometry):
+    """A case of a loss of (*batch, ...) tensors with `mask`, `weight` and `reduction`; that is "none" in other checks.
+
+    Attributes:
+        masks: of the inputs, the shape of a mask, whose dimensions go with the first ones of every input that it hides
+            parts of; None: that of the values.
+        means: whether "mean" and "sum" are those of the values, as of any loss that has one for each element.
+    """
+
+    masks: Callable[..., Sequence[int]] | None = None
+    means: bool = True
+
+    @property
+    def call(self) -> Callable[..., Any]:
+        return partial(self.function, **self.options, reduction="none")
+
+    def mask_shape(self, x: Inputs) -> tuple[int, ...]:
+        return tuple(self.call(*x).shape if self.masks is None else self.masks(*x))
+
+
 def check_dtypes(case: Operator) -> None:
     """The result has the input's dtype, and agrees with float64 up to it."""
     for dtype in case.dtypes:
@@ -303,6 +324,65 @@ def saved_bytes(run: Callable[[], Any]) -> list[int]:
     return sizes
 
 
+def check_reductions(case: Operator) -> None:
+    """Sum and mean are those of the values that count, and weights count by their proportions."""
+    if not isinstance(case, Loss):
+        return
+    x = case.inputs(3, torch.float64)
+    generator = torch.Generator().manual_seed(3)
+    shape = case.mask_shape(x)
+    weight = 0.1 + torch.rand(shape, generator=generator, dtype=torch.float64)
+    mask = torch.rand(shape, generator=generator) < 0.7
+    run = partial(case.function, *x, **case.options)
+    with_all = run(mask=torch.ones_like(mask), reduction="none")
+    close(with_all, run(reduction="none"), torch.float64)
+    close(run(weight=3 * weight, mask=mask), run(weight=weight, mask=mask), torch.float64)
+    for options in ({}, {"mask": mask}, {"mask": mask, "weight": weight}):
+        close(run(**options, reduction="sum"), run(**options, reduction="none").sum(), torch.float64)
+    if not case.means or shape != tuple(with_all.shape):
+        return
+    close(run(mask=mask, weight=weight, reduction="none"), torch.where(mask, weight * with_all, 0), torch.float64)
+    close(run(), with_all.mean(), torch.float64)
+    close(run(mask=mask), with_all[mask].mean(), torch.float64)
+    expected = (with_all * weight)[mask].sum() / weight[mask].sum()
+    close(run(mask=mask, weight=weight), expected, torch.float64)
+
+
+def check_masked(case: Operator) -> None:
+    """NaN that is masked reaches neither loss nor gradient, and where all is masked both are 0."""
+    if not isinstance(case, Loss):
+        return
+    x = case.inputs(3, torch.float64)
+    shape = case.mask_shape(x)
+    mask = torch.rand(shape, generator=torch.Generator().manual_seed(4)) < 0.7
+    mask[1] = False
+    bad = [_poisoned(t, mask) for t in x]
+    assert any(t.isnan().any() for t in bad), "the mask hides no input: give `masks`"
+    for reduction in ("none", "sum", "mean"):
+        found, expected = (_loss_and_gradients(case, v, mask, reduction) for v in (bad, x))
+        for a, b in zip(found, expected, strict=True):
+            assert a.isfinite().all(), f"NaN that is masked came through {reduction!r}"
+            close(a, b, torch.float64)
+        if reduction == "none":
+            assert not found[0][1].any(), "a sample that is all masked has a loss"
+        nothing = _loss_and_gradients(case, bad, torch.zeros_like(mask), reduction)
+        assert not any(t.any() for t in nothing), f"where all is masked, {reduction!r} is not 0"
+
+
+def _poisoned(x: Tensor, mask: Tensor) -> Tensor:
+    """Returns an input with NaN where a mask is False, if the mask's dimensions are the input's first."""
+    mask = mask.reshape(*mask.shape, *(1,) * (x.ndim - mask.ndim))
+    fits = mask.ndim == x.ndim and all(m in (1, n) for m, n in zip(mask.shape, x.shape, strict=True))
+    return torch.where(mask, x, float("nan")) if fits else x
+
+
+def _loss_and_gradients(case: Loss, x: Sequence[Tensor], mask: Tensor, reduction: str) -> list[Tensor]:
+    leaves = [t.clone().requires_grad_(case.is_smooth) for t in x]
+    loss = case.function(*leaves, **case.options, mask=mask, reduction=reduction)
+    grads = torch.autograd.grad(loss.sum(), leaves, materialize_grads=True) if case.is_smooth else ()
+    return [loss.detach(), *grads]
+
+
 def check_module(module: type[OperatorModule], case: Operator) -> None:
     """The Module does what the function does, pickles, and shows its arguments."""
     x = case.inputs(2, torch.float32)
@@ -326,4 +406,6 @@ CHECKS = {
     "transforms": check_transforms,
     "compiles": check_compiles,
     "saves": check_saves,
+    "reductions": check_reductions,
+    "masked": check_masked,
 }

@@ -6,6 +6,7 @@ from visionops.demo.gallery.picture import Picture
 
 from . import augment, color, enhance, filters, losses, morphology, resample
 
+NUMBER = "is a number, or one for each image"
 VOLUME = "takes a volume, and a photo is none"
 
 Groups = dict[str, dict[str, Picture]]
@@ -23,6 +24,16 @@ TABLES: dict[str, Groups] = {
 WITHOUT: dict[str, str] = {
     "visionops.augment.Rasterize": "ends a pass; the image stays as it was",
     "visionops.augment.read": "opens a file",
+    **{
+        f"visionops.losses.{name}": NUMBER
+        for name in (
+            *("confusion_matrix_loss", "dice", "focal", "hausdorff", "js_divergence", "kl_divergence", "lovasz_hinge"),
+            *("lovasz_softmax", "ms_ssim", "mutual_information", "normalized_laplacian_pyramid"),
+            *("normalized_mutual_information", "psnr", "tversky"),
+        )
+    },
+    "visionops.losses.inverse_divisive_normalization": "gives back what was normalised",
+    "visionops.losses.ssim3d": VOLUME,
     "visionops.filters.filter3d": VOLUME,
     "visionops.filters.spatial_gradient3d": VOLUME,
     "visionops.resample.resize3d": VOLUME,

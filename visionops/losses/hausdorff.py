@@ -1,0 +1,82 @@
+"""Hausdorff loss by erosion: wrong pixels count the more, the deeper inside a wrong region they lie.
+
+d_0 = (p - t)^2,    d_(k+1) = erode(d_k),    loss = sum_k d_k (k + 1)^alpha
+
+Erosion is soft: the mean of a pixel and its neighbours, less one half, at least 0, stretched to a maximum of 1.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from visionops.arguments import check_count, check_number
+
+from .labels import check_labels, shares
+from .reduction import Reduction, check_reduction, check_weight, hide, reduce, wide
+
+
+def hausdorff(
+    prediction: Float[Tensor, "*batch c h w"],
+    target: Tensor,
+    *,
+    alpha: float = 2.0,
+    iterations: int = 10,
+    mask: Bool[Tensor, "*#shape"] | None = None,
+    weight: Float[Tensor, "*#shape"] | None = None,
+    reduction: Reduction = "mean",
+) -> Float[Tensor, "*out"]:
+    """Returns the erosion loss, which falls with the Hausdorff distance of regions from where they should be.
+
+    Args:
+        prediction: probabilities, of a softmax over the channels or a sigmoid in each.
+        target: integer classes (*batch, h, w), or shares of each class (*batch, c, h, w). A pixel whose class is none
+            (255, -1) does not count.
+        alpha: how much depth counts.
+        iterations: of the erosion: regions wrong by more pixels count as if by so many.
+        mask: True where pixels count, broadcast to (*batch, 1, h, w). What is masked, NaN too, reaches neither loss nor
+            gradient; it is taken for right.
+        weight: of each pixel, broadcast to (*batch, c, h, w).
+        reduction: "none" gives the map (*batch, c, h, w); "sum" its weighted sum; "mean" divides that by the sum of the
+            weights of the pixels that count (without weights, their number), and is 0 where none does.
+
+    Raises:
+        ValueError: for shapes that do not go together, and a negative number of iterations.
+
+    Gradient: to predictions, shares and weight. Where an eroded map is stretched, its maximum counts as a constant.
+        Half precision computes in float32.
+    Source: Karimi and Salcudean, Reducing the Hausdorff distance in medical image segmentation, 2019, equation 8.
+        Kornia's `HausdorffERLoss` takes class indices and their one-hot probabilities, and stretches from the minimum.
+
+    >>> p, t = torch.zeros(1, 5, 5), torch.zeros(1, 5, 5)
+    >>> t[0, 1:4, 1:4] = 1  # nine pixels are missing; the one in their middle is left after two erosions
+    >>> hausdorff(p, t, reduction="none")[0, 1:4, 1:4]
+    tensor([[ 1.8000,  3.4000,  1.8000],
+            [ 3.4000, 14.0000,  3.4000],
+            [ 1.8000,  3.4000,  1.8000]])
+    """
+    check_labels("hausdorff", prediction, target, mask)
+    check_number("hausdorff", "alpha", alpha)
+    check_count("hausdorff", "iterations", iterations, least=0)
+    check_weight("hausdorff", weight, prediction.shape)
+    check_reduction("hausdorff", reduction)
+    (p,) = wide(prediction)
+    t, counts = shares(target, p, mask)
+    (p,) = hide(counts, p)
+    wrong = (p - t).square()
+    values = wrong
+    for k in range(1, iterations + 1):
+        wrong = _eroded(wrong)
+        values = values + wrong * float((k + 1) ** alpha)
+    return reduce(values, reduction, mask=counts, weight=weight, dtype=prediction.dtype)
+
+
+def _eroded(wrong: Float[Tensor, "*batch c h w"]) -> Float[Tensor, "*batch c h w"]:
+    """Returns the mean with the four neighbours, 0 outside, less one half, stretched to a maximum of 1."""
+    pad = torch.nn.functional.pad
+    total = wrong + pad(wrong[..., 1:, :], (0, 0, 0, 1)) + pad(wrong[..., :-1, :], (0, 0, 1, 0))
+    total = total + pad(wrong[..., 1:], (0, 1)) + pad(wrong[..., :-1], (1, 0))
+    eroded = (total / 5 - 0.5).clamp(min=0)
+    most = eroded.detach().amax((-1, -2), keepdim=True)
+    return eroded / torch.where(most > 0, most, 1)
