@@ -110,10 +110,11 @@ def main() -> None:
         print(*row, sep="  ", flush=True)
         rows.append(row)
     before = np.median([p[0] for p in results[next(iter(LOSSES))]["as photographed"]])
-    columns = ["loss", "end, px", f"within {HOME} px", "steps", "end, other light", f"within {HOME} px", "steps"]
+    within = f"within {HOME} px"
+    columns = ["loss", "end, px", within, "steps", "end, other light", within, "steps"]
     notes = [
-        f"{STARTS} starts, corners {before:.1f} px off in the median; {sum(n for _, n in LEVELS)} steps, of three blurs.",
-        "end: the mean distance of the corners from the truth, the median of the starts; steps: until it stays so near.",
+        f"{STARTS} starts, corners {before:.1f} px off in the median; {sum(n for _, n in LEVELS)} steps, 3 blurs.",
+        "end: the mean distance of the corners from the truth, in the median; steps: until it stays so near.",
     ]
     report = Report("registration", env, [Table("Graf 1 to graf 3, 400x320", columns, rows, notes)], results)
     report.save(ROOT / "results" / "registration.json")
