@@ -151,7 +151,7 @@ def reference(module: str) -> str:
 
 def identifier(module: str, name: str) -> str:
     """Returns what mkdocstrings knows a public name by; its own path where a file of the package is called the same."""
-    home = getattr(importlib.import_module(module), name).__module__
+    home = inspect.unwrap(getattr(importlib.import_module(module), name)).__module__
     return f"{home}.{name}" if home == f"{module}.{name}" else f"{module}.{name}"
 
 

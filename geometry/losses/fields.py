@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -12,10 +12,11 @@ from torch import Tensor
 from visionops.errors import refuse
 from visionops.kernels.functions import is_traced
 from visionops.losses.reduction import check_floating
+from visionops.losses.robust import takes_formula
 
 IMAGE = "(*batch, c, h, w)"
 # So many bytes at a time: what is made of them stays in a cache.
-BLOCK = 2**20
+BLOCK = 2**19
 
 
 def check_fields(function: str, argument: str, value: Any, channels: int | None = None, least: int = 0) -> None:
@@ -52,48 +53,81 @@ def of_pixels(field: Tensor) -> tuple[int, ...]:
 
 
 def mean_distance(
-    a: Float[Tensor, "*batch c h w"],
-    b: Float[Tensor, "*batch c h w"],
+    predictions: Sequence[Float[Tensor, "*batch c h w"]],
+    target: Float[Tensor, "*batch c h w"],
     mask: Bool[Tensor, "*#batch 1 #h #w"] | None = None,
+    gamma: float = 1.0,
 ) -> Float[Tensor, "*batch 1 h w"]:
-    """Returns the mean of absolute differences over channels, with gradient 0 where they are equal.
+    """Returns the mean over channels of absolute differences, summed over predictions: the last one times 1, the one
+    before times gamma, and so on.
 
     Args:
-        mask: where it is False the distance is 0, whatever the two are.
+        mask: where it is False the distance is 0, whatever predictions and target are.
     """
-    if is_traced() or not a.numel():
-        return _mean_distance(a, b, mask)
-    flat = [t.reshape(-1, *t.shape[-3:]) for t in (a, b)]
-    mask = None if mask is None else mask.expand(of_pixels(a)).reshape(-1, 1, *a.shape[-2:])
-    return _MeanDistance.apply(*flat, mask).reshape(of_pixels(a))  # type: ignore[no-any-return]
+    if is_traced() or not target.numel():
+        return _mean_distance(predictions, target, mask, gamma)
+    flat = [t.reshape(-1, *t.shape[-3:]) for t in (target, *predictions)]
+    mask = None if mask is None else mask.expand(of_pixels(target)).reshape(-1, 1, *target.shape[-2:])
+    return _MeanDistance.apply(mask, gamma, *flat).reshape(of_pixels(target))  # type: ignore[no-any-return]
 
 
-def _mean_distance(a: Tensor, b: Tensor, mask: Tensor | None) -> Tensor:
-    apart = a - b if mask is None else torch.where(mask, a - b, 0)
-    return apart.abs().mean(-3, keepdim=True)
+def _mean_distance(predictions: Sequence[Tensor], target: Tensor, mask: Tensor | None, gamma: float) -> Tensor:
+    total = (predictions[0] - target).abs_()
+    for prediction in predictions[1:]:
+        total = total.mul_(gamma).add_((prediction - target).abs_())
+    return (total if mask is None else torch.where(mask, total, 0)).mean(-3, keepdim=True)
 
 
 class _MeanDistance(torch.autograd.Function):
-    """`_mean_distance` of (n, c, h, w), some at a time. The difference is not kept, as the two are there anyway."""
+    """`_mean_distance` of (n, c, h, w), some at a time. No difference is kept, as what it is of is there anyway."""
 
     @staticmethod
-    def forward(a: Tensor, b: Tensor, mask: Tensor | None) -> Tensor:
-        return torch.cat([_mean_distance(*part) for part in blocks(BLOCK, a, b, mask)])
+    def forward(mask: Tensor | None, gamma: float, target: Tensor, *predictions: Tensor) -> Tensor:
+        out = target.new_empty(len(target), 1, *target.shape[-2:])
+        for to, counts, truth, *found in blocks(BLOCK, out, mask, target, *predictions):
+            to.copy_(_mean_distance(found, truth, counts, gamma))
+        return out
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor | None], output: Tensor) -> None:
-        ctx.save_for_backward(*inputs)
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        mask, ctx.gamma, *tensors = inputs
+        ctx.save_for_backward(mask, *tensors)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        a, b, mask = ctx.saved_tensors
-        needs = ctx.needs_input_grad[:2]
-        slopes = []
-        for x, y, counts, g in blocks(BLOCK, a, b, mask, grad / a.shape[-3]):
-            sign = (x - y).sign()
-            slopes.append((sign if counts is None else torch.where(counts, sign, 0)) * g)
-        slope = torch.cat(slopes)
-        return slope if needs[0] else None, -slope if needs[1] else None, None
+        mask, *tensors = ctx.saved_tensors
+        needs = ctx.needs_input_grad[2:]
+        if takes_formula(grad):
+            return None, None, *_slopes(grad, mask, ctx.gamma, needs, tensors, [None] * len(tensors))
+        out = [torch.empty_like(t) if need else None for t, need in zip(tensors, needs, strict=True)]
+        for g, counts, *rest in blocks(BLOCK, grad, mask, *tensors, *out):
+            _slopes(g, counts, ctx.gamma, needs, rest[: len(tensors)], rest[len(tensors) :])
+        return None, None, *out
+
+
+def _slopes(
+    grad: Tensor,
+    mask: Tensor | None,
+    gamma: float,
+    needs: Sequence[bool],
+    tensors: Sequence[Tensor],
+    out: Sequence[Tensor | None],
+) -> list[Tensor | None]:
+    """Returns the gradients of target and predictions that are needed, in memory that is given or new."""
+    target, *predictions = tensors
+    factor, hidden = grad / target.shape[-3], None if mask is None else ~mask
+    found: list[Tensor | None] = []
+    total: Tensor | None = None
+    for prediction, need, to in zip(predictions[::-1], needs[:0:-1], out[:0:-1], strict=True):
+        slope = None
+        if need or needs[0]:
+            slope = torch.sub(prediction, target, out=to).sign_()
+            slope = (slope if hidden is None else slope.masked_fill_(hidden, 0)).mul_(factor)
+        if needs[0]:
+            total = torch.neg(slope, out=out[0]) if total is None else total.sub_(slope)
+        found.append(slope if need else None)
+        factor = factor * gamma
+    return [total, *found[::-1]]
 
 
 def blocks(size: int, *tensors: Tensor | None) -> Iterator[tuple[Any, ...]]:

@@ -95,7 +95,7 @@ def unlikeness(
 ) -> Float[Tensor, "*batch 1 h w"]:
     """Returns the map of `photometric`, of images that were checked and are at least float32."""
     if not ssim_weight:
-        return mean_distance(x, y)
+        return mean_distance([x], y)
     compiled = x.dtype == torch.float32 and not is_traced() and native.may_be_recorded(x, y)
     if not compiled or not x.numel():
         return _define(x, y, ssim_weight)
@@ -105,7 +105,7 @@ def unlikeness(
 
 def _define(x: Tensor, y: Tensor, ssim_weight: float) -> Tensor:
     structure = ((1 - similarity(x, y, WINDOW)) / 2).clamp(0, 1).mean(-3, keepdim=True)
-    return ssim_weight * structure + (1 - ssim_weight) * mean_distance(x, y)
+    return ssim_weight * structure + (1 - ssim_weight) * mean_distance([x], y)
 
 
 class _Unlikeness(torch.autograd.Function):

@@ -70,13 +70,14 @@ def scale_invariant_depth(
     counts = (target > min_depth) & (target < torch.inf)
     counts = counts if mask is None else counts & mask
     d = _log(torch.where(counts, prediction, 1), min_depth) - torch.where(counts, target, 1).log()
-    portion = counts.to(d.dtype) if weight is None else torch.where(counts, weight.to(d.dtype), 0)
-    total = portion.sum((-3, -2, -1), keepdim=True)
-    portion = portion / torch.where(total > 0, total, 1)
-    mean = (portion * d).sum((-3, -2, -1), keepdim=True)
+    heavy = counts if weight is None else torch.where(counts, weight.to(d.dtype), 0)
+    total = heavy.sum((-3, -2, -1), keepdim=True, dtype=d.dtype)
+    number = torch.where(total > 0, total, 1)
+    mean = (d if weight is None else d * heavy).sum((-3, -2, -1), keepdim=True) / number
     # About the mean: the difference of two means would lose the digits of a small spread.
-    spread = (portion * (d - mean).square()).sum((-3, -2, -1))
-    loss = spread + (1 - lam) * mean[..., 0, 0, 0].square()
+    squares = torch.where(counts, d - mean, 0).square()
+    spread = (squares if weight is None else squares * heavy).sum((-3, -2, -1), keepdim=True) / number
+    loss = (spread + (1 - lam) * mean.square())[..., 0, 0, 0]
     some = total[..., 0, 0, 0] > 0
     return reduce(safe_root(loss) if root else loss, reduction, mask=some, dtype=dtype)
 

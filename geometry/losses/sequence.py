@@ -6,7 +6,6 @@ loss = sum over i < n of gamma^(n - 1 - i) mean over channels of |prediction_i -
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -68,9 +67,7 @@ def sequence_loss(
     counts = _within(target, max_flow)
     counts = counts if mask is None else counts & mask
     truth, *found = wide(target, *predictions)
-    values: Any = 0
-    for prediction in found:
-        values = gamma * values + mean_distance(prediction, truth, counts)
+    values = mean_distance(found, truth, counts, gamma)
     return reduce(values, reduction, mask=counts, weight=weight, dtype=target.dtype)
 
 
