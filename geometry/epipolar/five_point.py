@@ -103,8 +103,8 @@ def _rays(points1: Tensor, points2: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 def _roots_of(rows: Tensor, basis: Tensor, good: Tensor, watched: bool) -> tuple[Tensor, Tensor, Tensor]:
     """Returns matrices (..., 10, 3, 3) as functions of rows, which slots have one, and which of those are isolated."""
-    *pose, found, regular = over_batch(_declared, good.shape, rows, basis, good)
-    return _matrix(rows, *pose, found, watched), found, regular
+    rotation, t, tangent, inverse, found, regular = over_batch(_declared, good.shape, rows, basis, good)
+    return _matrix(rows, rotation, t, tangent, inverse, found, watched), found, regular
 
 
 def _matrix(

@@ -22,7 +22,7 @@ from visionops.kernels.functions import is_traced
 from visionops.losses.reduction import Reduction, check_mask, check_reduction, check_weight, hide, reduce, wide
 from visionops.losses.robust import takes_formula
 
-from .fields import check_alike, check_fields, of_pixels
+from .fields import blocks, check_alike, check_fields, of_pixels
 
 # In grey levels squared, for images in [0, 1]; and of the distance.
 SOFT = 0.81 / 255**2
@@ -96,10 +96,10 @@ def _fits(image: Tensor, radius: int) -> Bool[Tensor, "h w"]:
 
 def _unlikeness(x: Tensor, y: Tensor, mask: Tensor | None, radius: int) -> Tensor:
     """Returns the mean over the window of each pixel (*batch, 1, h, w), as far as it is in the image and counts."""
-    flat = [t.reshape(-1, *t.shape[-2:]) for t in (x, y)]
-    counts = None if mask is None else mask.expand(x.shape).reshape(flat[0].shape).to(x.dtype)
+    a, b = (t.reshape(-1, *t.shape[-2:]) for t in (x, y))
+    counts = None if mask is None else mask.expand(x.shape).reshape(a.shape).to(x.dtype)
     run = _define if is_traced() else _Unlikeness.apply
-    return run(*flat, counts, radius).reshape(x.shape)  # type: ignore[no-any-return]
+    return run(a, b, counts, radius).reshape(x.shape)
 
 
 def _define(x: Tensor, y: Tensor, mask: Tensor | None, radius: int) -> Tensor:
@@ -150,7 +150,7 @@ class _Unlikeness(torch.autograd.Function):
     @staticmethod
     def forward(x: Tensor, y: Tensor, mask: Tensor | None, radius: int) -> Tensor:
         out = torch.zeros_like(x, memory_format=torch.contiguous_format)
-        for a, b, m, to in _blocks(x, y, mask, out):
+        for a, b, m, to in blocks(BLOCK, x, y, mask, out):
             for p, q in _pairs(a.shape, radius):
                 d = _order(a, p, q).sub_(_order(b, p, q)).square_()
                 value = d.div_(d + HALF)
@@ -173,7 +173,7 @@ class _Unlikeness(torch.autograd.Function):
                 found = iter(torch.autograd.grad(_define(x, y, mask, ctx.radius), wanted, grad, create_graph=True))
             return (*(next(found) if need else None for need in needs), None, None)
         out = [torch.zeros_like(x, memory_format=torch.contiguous_format) if need else None for need in needs]
-        for a, b, m, g, to_x, to_y in _blocks(x, y, mask, grad / _number(mask, ctx.radius), *out):
+        for a, b, m, g, to_x, to_y in blocks(BLOCK, x, y, mask, grad / _number(mask, ctx.radius), *out):
             for p, q in _pairs(a.shape, ctx.radius):
                 (v1, r1), (v2, r2) = ((v, (v * v).add_(SOFT).rsqrt_()) for v in (a[q] - a[p], b[q] - b[p]))
                 d = v1.mul_(r1).sub_(v2.mul_(r2))
@@ -186,11 +186,3 @@ class _Unlikeness(torch.autograd.Function):
                         to[q].add_(part, alpha=sign)
                         to[p].sub_(part, alpha=sign)
         return (*out, None, None)
-
-
-def _blocks(*tensors: Tensor | None) -> Iterator[tuple[Any, ...]]:
-    """Returns the same samples of all, again and again."""
-    x = next(t for t in tensors if t is not None)
-    step = max(BLOCK // max(x[:1].numel() * x.element_size(), 1), 1)
-    for start in range(0, len(x), step):
-        yield tuple(None if t is None else t[start : start + step] for t in tensors)

@@ -67,18 +67,19 @@ def gradient_matching(
     weight = None if weight is None else weight.to(apart.dtype).expand(*weight.shape[:-2], *size)
     loss, some = apart.new_zeros(apart.shape[:-3]), None
     for k in range(scales):
-        residual, inside, heavy = (None if t is None else t[..., :: 2**k, :: 2**k] for t in (apart, mask, weight))
+        residual = apart[..., :: 2**k, :: 2**k]
+        inside, heavy = (None if t is None else t[..., :: 2**k, :: 2**k] for t in (mask, weight))
         number, counts = _number(residual, inside, heavy)
         loss = loss + variation(residual, Edges(1), portions_of(inside, heavy, residual, 1), (1.0, 1.0)) / number
         some = counts if some is None else some | counts
     return reduce(loss, reduction, mask=some, dtype=prediction.dtype)
 
 
-def _number(field: Tensor, mask: Tensor | None, weight: Tensor | None) -> tuple[int | Tensor, Tensor]:
+def _number(field: Tensor, mask: Tensor | None, weight: Tensor | None) -> tuple[Tensor | int, Tensor]:
     """Returns how much the pixels of each sample count, 1 where none does, and where any does."""
-    if mask is None and weight is None:
-        number = field.shape[-1] * field.shape[-2]
-        return max(number, 1), torch.ones((), dtype=torch.bool, device=field.device)
-    portion = weight if mask is None else mask.to(field.dtype) if weight is None else torch.where(mask, weight, 0)
-    number = portion.expand(*field.shape[:-3], 1, *portion.shape[-2:]).sum((-3, -2, -1))
+    if mask is not None:
+        weight = mask.to(field.dtype) if weight is None else torch.where(mask, weight, 0)
+    if weight is None:
+        return max(field.shape[-2] * field.shape[-1], 1), field.new_ones((), dtype=torch.bool)
+    number = weight.expand(*field.shape[:-3], 1, *weight.shape[-2:]).sum((-3, -2, -1))
     return torch.where(number > 0, number, 1), number > 0

@@ -98,7 +98,7 @@ def _visible(function: str, visible: Any, target: Tensor, views: int) -> list[Te
     """Returns masks that broadcast to (*batch, 1, h, w)."""
     if isinstance(visible, Tensor):
         visible = visible.unbind(-4) if visible.ndim == target.ndim + 1 else [visible]
-    if not isinstance(visible, list | tuple) or len(visible) != views:
+    if not isinstance(visible, list | tuple) or len(visible) != views or any(v is None for v in visible):
         got = len(visible) if isinstance(visible, list | tuple) else type(visible).__name__
         raise refuse(function, "visible", f"a mask for each of {views} views", got)
     for one in visible:
@@ -114,7 +114,8 @@ def _both(visible: Tensor | None, mask: Tensor | None) -> Tensor | None:
 
 def _error(view: Tensor, target: Tensor, mask: Tensor | None, ssim_weight: float) -> tuple[Tensor, Tensor | None]:
     """Returns the errors of a view, and where they count."""
-    return unlikeness(*hide(mask, *wide(view, target)), ssim_weight), around(mask, target, ssim_weight)
+    x, y = hide(mask, *wide(view, target))
+    return unlikeness(x, y, ssim_weight), around(mask, target, ssim_weight)
 
 
 def _least(errors: Sequence[tuple[Tensor, Tensor | None]]) -> tuple[Tensor, Tensor | None]:

@@ -73,7 +73,8 @@ def photometric(
     check_mask(function, mask, of_pixels(image))
     check_weight(function, weight, of_pixels(image))
     check_reduction(function, reduction)
-    values = unlikeness(*hide(mask, *wide(image, target)), ssim_weight)
+    x, y = hide(mask, *wide(image, target))
+    values = unlikeness(x, y, ssim_weight)
     return reduce(values, reduction, mask=around(mask, image, ssim_weight), weight=weight, dtype=image.dtype)
 
 

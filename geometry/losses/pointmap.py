@@ -89,7 +89,7 @@ def _length(points: Tensor) -> Float[Tensor, "*batch 1 h w"]:
 def _scale(points: Tensor, mask: Tensor | None) -> Float[Tensor, "*batch 1 1 1"]:
     """Returns the mean distance from the origin, where what is masked lies."""
     total = _length(points).sum((-3, -2, -1), keepdim=True)
-    count = points[..., 0, :, :].numel() / max(total.numel(), 1)
-    if mask is not None:
-        count = mask.expand(of_pixels(points)).sum((-3, -2, -1), keepdim=True).clamp(min=1)
-    return (total / count).clamp(min=LEAST)
+    if mask is None:
+        return (total / max(points.shape[-2] * points.shape[-1], 1)).clamp(min=LEAST)
+    count = mask.expand(of_pixels(points)).sum((-3, -2, -1), keepdim=True)
+    return (total / count.clamp(min=1)).clamp(min=LEAST)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -85,11 +86,7 @@ def fitted(
         define: the definition, of points and weights: the matrices, and which are valid.
         epipolar: whether they are fundamental matrices, or homographies.
     """
-    fast = closed(
-        lambda *tensors, record: linear.fit(*tensors, epipolar, record=record),
-        lambda *read: linear.fit_adjoint(*read, epipolar),
-        define,
-    )
+    fast = closed(partial(linear.fit, epipolar=epipolar), partial(linear.fit_adjoint, epipolar=epipolar), define)
     return batched(fast, define, (2, 2, 1))
 
 

@@ -267,7 +267,7 @@ def _defined(
             for t, need in zip(values, needs, strict=True)
         ]
         result = define(*values)
-        wanted = [t for t, need in zip(values, needs, strict=True) if need]
+        wanted = [t for t, need in zip(values, needs, strict=True) if need and t is not None]
         found = iter(torch.autograd.grad(result, wanted, grad, create_graph=recorded, materialize_grads=True))
     return tuple(next(found) if need else None for need in needs)
 
