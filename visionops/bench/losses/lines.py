@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -104,7 +104,7 @@ def _segmentation(size: Size) -> Inputs:
 def _binary(size: Size) -> Inputs:
     """Returns logits and labels of three channels, each for itself."""
     shape = (size.batch, CHANNELS, size.height, size.width)
-    target = torch.randint(2, shape, generator=_generator(0))
+    target = torch.randint(2, shape, generator=_generator(0)).float()
     return torch.randn(shape, generator=_generator(1)) + target, target
 
 
@@ -119,10 +119,6 @@ def _matches(size: Size) -> Inputs:
     scene = two_views(size.batch, size.height * size.width, seed=0)
     noise = [torch.randn(scene["p1"].shape, generator=_generator(seed)) for seed in (0, 1)]
     return scene["F"].float(), (scene["p1"] + noise[0]).float(), (scene["p2"] + noise[1]).float()
-
-
-def _of(package: Any, name: str, **options: Any) -> Callable[..., Tensor]:
-    return lambda *inputs: getattr(package, name)(*inputs, **options)
 
 
 def _robust(name: str) -> Line:
@@ -203,28 +199,33 @@ LINES = [
         {"Kornia": Peer(lambda k, p, t: k.losses.js_div_loss_2d(p, t))},
     ),
     Line(
-        "focal", _segmentation, _of(losses, "focal"),
+        "focal", _segmentation, losses.focal,
         {"Kornia": Peer(lambda k, p, t: CHANNELS * k.losses.focal_loss(p, t, None, reduction="mean"))},
     ),
     Line(
-        "dice", _segmentation, _of(losses, "dice"),
+        "focal, of labels", _binary, lambda p, t: losses.focal(p, t, alpha=0.25),
+        {"Kornia": Peer(lambda k, p, t: k.losses.binary_focal_loss_with_logits(p, t, reduction="mean"))},
+    ),
+    Line(
+        "dice", _segmentation, lambda p, t: losses.dice(p.softmax(1), t, smooth=0.0),
         {"Kornia": Peer(lambda k, p, t: k.losses.dice_loss(p, t, average="macro"))},
     ),
     Line(
-        "tversky", _segmentation, _of(losses, "tversky", alpha=0.3, beta=0.7),
+        "tversky", _segmentation, lambda p, t: losses.tversky(p.softmax(1), t, alpha=0.3, beta=0.7, smooth=0.0),
         {"Kornia": Peer(lambda k, p, t: k.losses.tversky_loss(p, t, 0.3, 0.7))},
     ),
     Line(
-        "lovasz_hinge", _binary, _of(losses, "lovasz_hinge"),
+        "lovasz_hinge", _binary, losses.lovasz_hinge,
         {"Kornia": Peer(lambda k, p, t: k.losses.lovasz_hinge_loss(p.flatten(0, 1)[:, None], t.flatten(0, 1)))},
     ),
     Line(
-        "lovasz_softmax", _segmentation, _of(losses, "lovasz_softmax"),
+        "lovasz_softmax", _segmentation, lambda p, t: losses.lovasz_softmax(p.softmax(1), t),
         {"Kornia": Peer(lambda k, p, t: k.losses.lovasz_softmax_loss(p, t))},
     ),
     Line(
-        "hausdorff", _segmentation, _of(losses, "hausdorff"),
-        {"Kornia": Peer(lambda k, p, t: k.losses.HausdorffERLoss()(p.softmax(1), t[:, None]))},
+        "hausdorff", _segmentation, lambda p, t: losses.hausdorff(p.softmax(1), t),
+        # It leaves out what is not eroded, and weighs the first erosion as we do that.
+        {"Kornia": Peer(lambda k, p, t: k.losses.HausdorffERLoss()(p.softmax(1), t[:, None]), None)},
     ),
     Line(
         "edge_aware_smoothness", _disparity, partial(geometry_losses.edge_aware_smoothness, normalize=False),
