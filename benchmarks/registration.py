@@ -30,7 +30,7 @@ D = torch.float64
 # Of two images and where they count.
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 LOSSES: dict[str, Loss] = {
-    "squared": lambda a, b, m: losses.cauchy(a, b, mask=m, scale=1e3),  # of a scale where it is a square
+    "squared": lambda a, b, m: losses.barron(a, b, mask=m, alpha=2.0),
     "Charbonnier": lambda a, b, m: losses.charbonnier(a, b, mask=m, scale=0.01),
     "Geman-McClure": lambda a, b, m: losses.geman_mcclure(a, b, mask=m, scale=0.1),
     "SSIM 11x11": lambda a, b, m: losses.ssim(a, b, mask=m),

@@ -1,7 +1,5 @@
 """Multi-view geometry: rotations, cameras, the maps between images, and solvers, all differentiable."""
 
-from types import FunctionType as _FunctionType
-
 from .boxes import box_area, box_iou, clip_boxes, convert_boxes, nms, nms_mask, rotated_box_iou, transform_boxes
 from .cameras import (
     BrownConradyCamera,
@@ -56,7 +54,7 @@ from .lines import fit_line, line_intersection, line_through, point_line_distanc
 from .planes import fit_plane, point_plane_distance, ray_plane_intersection
 from .polynomials import PolynomialRoots, polynomial_roots
 from .pose import Pose, refine_pnp, solve_p3p, solve_pnp
-from .precision import exact as _exact
+from .precision import make_exact as _make_exact
 from .projective import (
     PlaneMotions,
     decompose_homography,
@@ -250,8 +248,4 @@ __all__ = [
     "warp_by_flow",
 ]
 
-for _name in __all__:
-    _value = globals()[_name]
-    if isinstance(_value, _FunctionType):
-        globals()[_name] = _exact(_value)
-        globals()[_name].__module__ = __name__  # where pickle finds it
+_make_exact(__name__, __all__, globals())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -93,6 +94,12 @@ def or_nan(value: Tensor, good: Bool[Tensor, "*batch"]) -> Tensor:
     if same and good.device.type == "cpu" and not is_traced() and bool(good.all()):
         return value
     return torch.where(good.reshape(*good.shape, *(1,) * (value.ndim - good.ndim)), value, float("nan"))
+
+
+def promoted(*values: Float[Tensor, ...]) -> tuple[Any, ...]:
+    """Returns tensors in the dtype that arithmetic on them gives, which products of matrices do not see to."""
+    dtype = functools.reduce(torch.promote_types, (v.dtype for v in values))
+    return tuple(v.to(dtype) for v in values)
 
 
 def doubled(*values: Float[Tensor, ...] | None) -> tuple[Any, ...]:

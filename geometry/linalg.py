@@ -10,7 +10,7 @@ from torch import Tensor
 
 from visionops.errors import refuse
 
-from .arguments import check_batches, check_matrix, check_points, check_vector, check_weights
+from .arguments import check_batches, check_matrix, check_points, check_vector, check_weights, promoted
 
 # |w| below this, relative to the point's largest coordinate, is at infinity.
 INFINITY = 1e-8
@@ -100,6 +100,7 @@ def transform_points(
     d = points.shape[-1]
     check_matrix("transform_points", "matrix", matrix, (d + 1, d + 1), (d, d + 1), (d, d))
     check_batches("transform_points", "matrix", matrix.shape[:-2], points.shape[:-2])
+    matrix, points = promoted(matrix, points)
     if matrix.shape[-1] == d:
         out = points @ matrix.mT
     else:

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from .arguments import check_batches, check_points, check_vector, check_weights, doubled, finite_rows, or_nan
+from .arguments import check_batches, check_points, check_vector, check_weights, doubled, finite_rows, or_nan, promoted
 from .implicit.eigen import least_eigenvector
 from .linalg import from_homogeneous
 
@@ -95,7 +95,8 @@ def line_intersection(
     check_vector("line_intersection", "line1", line1, 3)
     check_vector("line_intersection", "line2", line2, 3)
     check_batches("line_intersection", "line2", line2.shape[:-1], line1.shape[:-1])
-    point, finite = from_homogeneous(torch.linalg.cross(*torch.broadcast_tensors(line1, line2)), return_valid=True)
+    crossed = torch.linalg.cross(*torch.broadcast_tensors(*promoted(line1, line2)))
+    point, finite = from_homogeneous(crossed, return_valid=True)
     return (point, finite) if return_valid else point
 
 

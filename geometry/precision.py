@@ -6,8 +6,9 @@ A product of 3 x 3 matrices in bfloat16 moves pixel 511 to 512, and 500 x 500 is
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from types import FunctionType
 from typing import Any, TypeVar
 
 import torch
@@ -40,6 +41,14 @@ def exact(function: Function) -> Function:
         return result if half is None else pytree.tree_map(lambda value: _narrowed(value, half), result)
 
     return run  # type: ignore[return-value]
+
+
+def make_exact(module: str, names: Sequence[str], namespace: dict[str, Any]) -> None:
+    """Puts `exact` around the functions among the public names of a module; its classes see to themselves."""
+    for name in names:
+        if isinstance(namespace[name], FunctionType):
+            namespace[name] = exact(namespace[name])
+            namespace[name].__module__ = module  # where pickle finds it
 
 
 def _half_of(values: tuple[Any, ...]) -> torch.dtype | None:

@@ -26,6 +26,7 @@ from visionops.geometry.arguments import (
     check_vector,
     finite_rows,
     known_finite,
+    promoted,
 )
 from visionops.geometry.implicit.steps import GRADS, Grad
 from visionops.geometry.precision import exact
@@ -228,6 +229,17 @@ class Camera:
         check_matrix(f"{type(self).__name__}.transformed", "matrix", matrix, (3, 3))
         return type(self)(matrix.to(self.matrix) @ self.matrix, *self._tensors()[1:])
 
+    def to(self, *args: Any, **options: Any) -> Self:
+        """Returns the camera on another device or in another dtype.
+
+        Args:
+            args: as of `torch.Tensor.to`.
+            options: likewise.
+
+        Gradient: to matrix and distortion.
+        """
+        return _restored(type(self), [value.to(*args, **options) for value in self._tensors()])
+
     def _rays(self, method: str, pixels: Tensor, grad: Grad) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor]:
         """Returns x, y, z of rays of any length, which are finite, and which are in the image of the domain."""
         self._check(method, pixels, 2)
@@ -262,7 +274,10 @@ class Camera:
 
     def _to_pixels(self) -> Float[Tensor, "*batch 3 3"]:
         tilt = self._tilt()
-        return self.matrix if tilt is None else self.matrix @ tilt
+        if tilt is None:
+            return self.matrix
+        matrix, tilt = promoted(self.matrix, tilt)
+        return matrix @ tilt
 
     def _tensors(self) -> tuple[Tensor, ...]:
         return tuple(getattr(self, name) for name in _names(type(self)))

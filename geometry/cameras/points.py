@@ -8,6 +8,7 @@ from torch import Tensor
 
 from visionops.geometry.arguments import check_batches, check_matrix, check_points, check_vector, finite_rows
 from visionops.geometry.implicit.steps import Grad
+from visionops.geometry.linalg import transform_points
 
 from .camera import Camera, as_camera
 from .pinhole import PinholeCamera
@@ -92,7 +93,7 @@ def project_points(
     if R is not None:
         check_matrix("project_points", "R", R, (3, 3))
         check_batches("project_points", "R", R.shape[:-2], points.shape[:-2])
-        points = points @ R.mT
+        points = transform_points(R, points)
     if t is not None:
         check_vector("project_points", "t", t, 3)
         check_batches("project_points", "t", t.shape[:-1], points.shape[:-2])

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from visionops.geometry.arguments import check_batches, check_matrix, check_vector, finite_rows, or_nan
+from visionops.geometry.arguments import check_batches, check_matrix, check_vector, finite_rows, or_nan, promoted
 from visionops.geometry.implicit.eigen import least_eigenvector
 from visionops.geometry.linalg import skew
 from visionops.geometry.projective.matrices import adjugate, inverse, unit
@@ -38,6 +38,7 @@ def essential_from_pose(R: Float[Tensor, "*batch 3 3"], t: Float[Tensor, "*batch
     check_matrix("essential_from_pose", "R", R, (3, 3))
     check_vector("essential_from_pose", "t", t, 3)
     check_batches("essential_from_pose", "t", t.shape[:-1], R.shape[:-2])
+    R, t = promoted(R, t)
     return skew(unit(t[..., None])[..., 0]) @ R
 
 
@@ -63,6 +64,7 @@ def essential_from_fundamental(
     [[0.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]]
     """
     _check("essential_from_fundamental", F=F, K1=K1, K2=K2)
+    F, K1, K2 = promoted(F, K1, K2)
     return unit(K2.mT @ F @ K1, 2**0.5)
 
 
@@ -86,6 +88,7 @@ def fundamental_from_essential(
     [0.0, 0.0, 0.5]
     """
     _check("fundamental_from_essential", E=E, K1=K1, K2=K2)
+    E, K1, K2 = promoted(E, K1, K2)
     return unit(inverse(K2).mT @ E @ inverse(K1))
 
 
@@ -109,6 +112,7 @@ def fundamental_from_projections(
     [0.0, 0.5, 0.0]
     """
     _check("fundamental_from_projections", (3, 4), P1=P1, P2=P2)
+    P1, P2 = promoted(P1, P2)
     signs = torch.tensor(SIGNS, dtype=P1.dtype, device=P1.device)
     return unit(_minors(P2) @ (signs * _minors(P1).flip(-1)).mT)
 
@@ -190,6 +194,7 @@ def relative_pose(
     _check("relative_pose", R1=R1, R2=R2)
     check_vector("relative_pose", "t1", t1, 3)
     check_vector("relative_pose", "t2", t2, 3)
+    R1, t1, R2, t2 = promoted(R1, t1, R2, t2)
     R = R2 @ R1.mT
     return R, t2 - (R @ t1[..., None])[..., 0]
 

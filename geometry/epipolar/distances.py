@@ -14,7 +14,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from visionops.arguments import check_choice
-from visionops.geometry.arguments import check_batches, check_matrix, check_points, check_same_points
+from visionops.geometry.arguments import check_batches, check_matrix, check_points, check_same_points, promoted
+from visionops.geometry.batches import COMPILED
 from visionops.geometry.linalg import to_homogeneous
 from visionops.kernels import epipolar as kernels
 from visionops.kernels import native
@@ -46,6 +47,7 @@ def epilines(
     check_matrix("epilines", "F", F, (3, 3))
     check_points("epilines", "points", points)
     check_batches("epilines", "F", F.shape[:-2], points.shape[:-2])
+    F, points = promoted(F, points)
     h = to_homogeneous(points)
     line = h @ (F.mT if image == 1 else F)
     square = line[..., :2].square().sum(-1, keepdim=True)
@@ -106,8 +108,8 @@ def _distances(function: str, F: Tensor, points1: Tensor, points2: Tensor, each:
     check_batches(function, "F", F.shape[:-2], points1.shape[:-2])
     check_batches(function, "F", F.shape[:-2], points2.shape[:-2])
     batch = torch.broadcast_shapes(F.shape[:-2], points1.shape[:-2], points2.shape[:-2])
-    given = (F, points1, points2)
-    plain = {t.dtype for t in given} in ({torch.float32}, {torch.float64}) and native.may_be_recorded(*given)
+    given = F, points1, points2 = promoted(F, points1, points2)
+    plain = F.dtype in COMPILED and native.may_be_recorded(*given)
     if not plain or 0 in batch or not points1.shape[-2]:
         return _define(F, points1, points2, each)
     flat = [F.expand(*batch, 3, 3).reshape(-1, 3, 3)]

@@ -18,7 +18,7 @@ from torch import Tensor
 from visionops.arguments import check_choice, check_count
 from visionops.errors import refuse
 
-from .steps import GRADS, Grad, jacobian, may_branch, newton_steps
+from .steps import GRADS, Grad, jacobian, may_branch, newton_steps, shape_of_values
 
 Multiply = Callable[[Tensor], Tensor]
 LinearSolver = Callable[[Multiply, Tensor], Tensor]
@@ -79,7 +79,8 @@ def implicit_argmin(
         return_valid: whether to return also which samples converged to a finite x.
 
     Raises:
-        ValueError: for a negative number of iterations, an unknown option, or a cost that is not one number a sample.
+        ValueError: for a negative number of iterations, an unknown option, a cost that is not one number a sample, or
+            values of another dtype than the start.
 
     Gradient: to theta, right to the second derivative, where the Hessian is positive definite; a sample that did not
         converge keeps its best x, with gradient 0. Reverse and forward mode, vmap, torch.compile; with another `linear`
@@ -96,7 +97,7 @@ def implicit_argmin(
     if not callable(linear):
         check_choice("implicit_argmin", "linear", linear, ("cholesky", "cg"))
     check_count("implicit_argmin", "iterations", iterations, least=0)
-    values = tuple(function(start, *theta).shape)
+    values = shape_of_values("implicit_argmin", function, start, theta)
     if kind == "general" and values != tuple(start.shape[:-1]):
         raise refuse("implicit_argmin", "function", f"of values {tuple(start.shape[:-1])}, one a sample", values)
     if kind == "least_squares" and values[:-1] != tuple(start.shape[:-1]):

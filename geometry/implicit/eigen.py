@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from visionops.geometry.batches import batched
 from visionops.kernels import eigen as kernels
 from visionops.kernels.functions import closed
 
@@ -31,8 +32,8 @@ def least_eigenvector(
 
     Gradient: to the matrix; 0 where the eigenvector is not unique. Right to the second derivative.
     """
-    h, unique = _least(matrix.reshape(-1, *matrix.shape[-2:]) if matrix.numel() else matrix)
-    return h.reshape(matrix.shape[:-1]), unique.reshape(matrix.shape[:-2])
+    h, unique = _least(matrix)
+    return h, unique
 
 
 def _define(matrix: Tensor) -> tuple[Tensor, Tensor]:
@@ -55,4 +56,4 @@ def _adjoint(grad: Tensor, tensors: Sequence[Tensor], h: Tensor, inverse: Tensor
     return (-(inverse * grad[..., None, :]).sum(-1, keepdim=True) * h[..., None, :],)
 
 
-_least = closed(_run, _adjoint, _define)
+_least = batched(closed(_run, _adjoint, _define), _define, (2,))

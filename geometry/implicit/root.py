@@ -15,7 +15,7 @@ from torch import Tensor
 from visionops.arguments import check_choice, check_count
 from visionops.errors import refuse
 
-from .steps import GRADS, Grad, jacobian, may_branch, newton_steps
+from .steps import GRADS, Grad, jacobian, may_branch, newton_steps, shape_of_values
 
 
 @overload
@@ -56,7 +56,8 @@ def implicit_root(
         return_valid: whether to return also which samples converged to a finite x.
 
     Raises:
-        ValueError: for a negative number of iterations, an unknown `grad`, or a function of another number of values.
+        ValueError: for a negative number of iterations, an unknown `grad`, or a function of another number of values or
+            of another dtype.
 
     Gradient: to theta, right to the second derivative, where the Jacobian is invertible; a sample that did not converge
         keeps its last x, with gradient 0. Reverse and forward mode, vmap, torch.compile.
@@ -68,7 +69,7 @@ def implicit_root(
     """
     check_choice("implicit_root", "grad", grad, GRADS)
     check_count("implicit_root", "iterations", iterations, least=0)
-    values = tuple(function(start, *theta).shape)
+    values = shape_of_values("implicit_root", function, start, theta)
     if values != tuple(start.shape):
         raise refuse("implicit_root", "function", f"of values {tuple(start.shape)}, as many as unknowns", values)
     tolerance = torch.finfo(start.dtype).eps ** 0.5 if tolerance is None else tolerance

@@ -7,7 +7,7 @@ derivatives right, since its error is the product of the first one's and of thet
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd import forward_ad
 
+from visionops.errors import refuse
 from visionops.kernels.functions import is_traced
 
 # How a solver that iterates is differentiated, everywhere.
@@ -39,6 +40,14 @@ def newton_steps(x: Tensor, residual: Map, correct: Map, steps: int = STEPS) -> 
     for _ in range(steps):
         x = x - correct(residual(x))
     return x
+
+
+def shape_of_values(name: str, function: Callable[..., Tensor], x: Tensor, theta: Sequence[Tensor]) -> tuple[int, ...]:
+    """Returns the shape of what a function gives, or raises where that has another dtype than x."""
+    values = function(x, *theta)
+    if values.dtype != x.dtype:
+        raise refuse(name, "function", f"of values of the start's dtype {x.dtype}", values.dtype, "Convert the start.")
+    return tuple(values.shape)
 
 
 def is_watched(*tensors: Tensor | None) -> bool:

@@ -1,8 +1,6 @@
 """Losses of geometry: depth, flow, views, poses, boxes and matches, with masks and weights."""
 
-from types import FunctionType as _FunctionType
-
-from visionops.geometry.precision import exact as _exact
+from visionops.geometry.precision import make_exact as _make_exact
 
 from .boxes import ciou, diou, giou, iou, rotated_iou
 from .census import census
@@ -54,8 +52,4 @@ __all__ = [
     "symmetric_epipolar",
 ]
 
-for _name in __all__:
-    _value = globals()[_name]
-    if isinstance(_value, _FunctionType):
-        globals()[_name] = _exact(_value)
-        globals()[_name].__module__ = __name__  # where pickle finds it
+_make_exact(__name__, __all__, globals())

@@ -18,9 +18,8 @@ from torch.nn.functional import pad
 from visionops.color import rgb_to_grayscale
 from visionops.errors import refuse
 from visionops.kernels.box import filter_box
-from visionops.kernels.functions import is_traced
+from visionops.kernels.functions import is_traced, takes_formula
 from visionops.losses.reduction import Reduction, check_mask, check_reduction, check_weight, hide, reduce, wide
-from visionops.losses.robust import takes_formula
 
 from .fields import blocks, check_alike, check_fields, of_pixels
 

@@ -13,8 +13,9 @@ from visionops.errors import refuse
 from visionops.geometry.arguments import check_batches, check_points
 from visionops.kernels.functions import opaque
 from visionops.losses.reduction import Reduction, check_mask, check_reduction, check_weight, hide, reduce, wide
+from visionops.losses.robust import safe_root
 
-from .views import check_mask_of, counts_of, safe_root
+from .views import check_mask_of, counts_of
 
 # Distances that are held at once while nearest points are looked for: what a cache holds, and what fills a device.
 ON_HOST, ON_DEVICE = 2**17, 2**25

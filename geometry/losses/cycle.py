@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from visionops.errors import refuse
-from visionops.geometry.arguments import check_batches, check_matrix
+from visionops.geometry.arguments import check_batches, check_matrix, promoted
 from visionops.geometry.linalg import transform_points
 from visionops.losses.reduction import Reduction, check_mask, check_reduction, check_weight, hide, reduce, wide
 from visionops.losses.robust import Kernel
@@ -67,7 +67,7 @@ def cycle_consistency(
     check_weight(function, weight, batch)
     check_reduction(function, reduction)
     dtype = homographies[0].dtype
-    homographies = wide(*homographies)
+    homographies = promoted(*wide(*homographies))
     if mask is not None:
         homographies = hide(mask[..., None, None], *homographies)
     around = functools.reduce(lambda before, after: after @ before, homographies)

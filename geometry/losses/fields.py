@@ -10,9 +10,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from visionops.errors import refuse
-from visionops.kernels.functions import is_traced
+from visionops.kernels.functions import is_traced, takes_formula
 from visionops.losses.reduction import check_floating
-from visionops.losses.robust import takes_formula
 
 IMAGE = "(*batch, c, h, w)"
 # So many bytes at a time: what is made of them stays in a cache.

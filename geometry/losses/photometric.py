@@ -17,9 +17,8 @@ from torch import Tensor
 from visionops.errors import refuse
 from visionops.kernels import native
 from visionops.kernels.box import cpu as box
-from visionops.kernels.functions import is_traced
+from visionops.kernels.functions import is_traced, takes_formula
 from visionops.losses.reduction import Reduction, check_mask, check_reduction, check_weight, hide, reduce, wide
-from visionops.losses.robust import takes_formula
 from visionops.losses.ssim import whole_windows
 from visionops.metrics.ssim import Window, similarity
 

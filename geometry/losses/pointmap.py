@@ -11,9 +11,9 @@ from torch import Tensor
 
 from visionops.errors import refuse
 from visionops.losses.reduction import Reduction, check_mask, check_reduction, check_weight, hide, reduce, wide
+from visionops.losses.robust import safe_root
 
 from .fields import check_alike, check_beside, check_fields, of_pixels
-from .views import safe_root
 
 # DUSt3R's least scale: points that all lie in the origin have none.
 LEAST = 1e-8

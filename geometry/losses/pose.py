@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from visionops.arguments import check_choice
-from visionops.geometry.arguments import check_batches, check_matrix, check_vector
+from visionops.geometry.arguments import check_batches, check_matrix, check_vector, promoted
 from visionops.geometry.rotations import geodesic_distance
 from visionops.losses.reduction import Reduction, check_mask, check_reduction, check_weight, hide, reduce, wide
 
@@ -125,7 +125,7 @@ def pose(
     check_weight(function, weight, batch)
     check_reduction(function, reduction)
     dtype = R.dtype
-    R, t, target_R, target_t = wide(R, t, target_R, target_t)
+    R, t, target_R, target_t = promoted(*wide(R, t, target_R, target_t))
     if mask is not None:
         R, target_R = hide(mask[..., None, None], R, target_R)
         t, target_t = hide(mask[..., None], t, target_t)

@@ -11,7 +11,14 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from visionops.arguments import check_positive
-from visionops.geometry.arguments import check_batches, check_matrix, check_points, check_same_points, check_vector
+from visionops.geometry.arguments import (
+    check_batches,
+    check_matrix,
+    check_points,
+    check_same_points,
+    check_vector,
+    promoted,
+)
 from visionops.geometry.cameras import Camera, PinholeCamera
 from visionops.geometry.cameras.camera import as_camera
 from visionops.losses.reduction import Reduction, check_mask, check_reduction, check_weight, hide, reduce, wide
@@ -75,7 +82,7 @@ def reprojection(
     if behind is not None:
         check_positive(function, "behind", behind)
     dtype = points3d.dtype
-    points3d, points2d, R, t = wide(points3d, points2d, R, t)
+    points3d, points2d, R, t = promoted(*wide(points3d, points2d, R, t))
     if mask is not None:
         points3d, points2d = hide(mask[..., None], points3d, points2d)
     seen = points3d @ R.mT + t[..., None, :]

@@ -12,9 +12,9 @@ from torch import Tensor
 from visionops.arguments import check_positive
 from visionops.errors import refuse
 from visionops.losses.reduction import Reduction, check_mask, check_reduction, check_weight, reduce, wide
+from visionops.losses.robust import safe_root
 
 from .fields import check_alike, check_fields
-from .views import safe_root
 
 
 def scale_invariant_depth(

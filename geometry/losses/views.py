@@ -10,17 +10,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from visionops.errors import refuse
+from visionops.losses.robust import safe_root
 
 
 def length(vector: Float[Tensor, "*shape d"]) -> Float[Tensor, "*shape"]:
     """Returns the Euclidean length, whose gradients of every order are 0 at 0."""
     return safe_root(vector.square().sum(-1))
-
-
-def safe_root(square: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """Returns the square root, which is 0 with gradient 0 at 0."""
-    some = square > 0
-    return torch.where(some, torch.where(some, square, 1).sqrt(), 0)
 
 
 def check_mask_of(function: str, argument: str, mask: Any, shape: Sequence[int]) -> None:

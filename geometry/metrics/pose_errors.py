@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from visionops.geometry.arguments import check_batches, check_matrix, check_vector
+from visionops.geometry.arguments import check_batches, check_matrix, check_vector, promoted
 from visionops.geometry.rotations import geodesic_distance
 from visionops.losses.reduction import check_mask, wide
 
@@ -69,7 +69,7 @@ def pose_errors(
         batch = torch.broadcast_shapes(batch, other)
     check_mask("pose_errors", mask, batch)
     dtype = R.dtype
-    R, t, target_R, target_t = wide(*(value.detach() for value in (R, t, target_R, target_t)))
+    R, t, target_R, target_t = wide(*(value.detach() for value in promoted(R, t, target_R, target_t)))
     rotation = geodesic_distance(target_R, R)
     translation = _angle(t, target_t, signed)
     errors = torch.rad2deg(torch.stack(torch.broadcast_tensors(rotation, translation)))

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from visionops.geometry.arguments import check_batches, check_matrix, check_vector, finite_rows, or_nan
+from visionops.geometry.arguments import check_batches, check_matrix, check_vector, finite_rows, or_nan, promoted
 from visionops.geometry.implicit.eigen import least_eigenvector
 from visionops.geometry.linalg import skew
 from visionops.kernels.eigen import eigen_symmetric
@@ -126,11 +126,13 @@ def homography_from_pose(
     h = R + t[..., :, None] * normal[..., None, :]
     if K1 is not None:
         check_matrix("homography_from_pose", "K1", K1, (3, 3))
+        h, K1 = promoted(h, K1)
         h = h @ inverse(K1)
     if K2 is None:
         K2 = K1
     if K2 is not None:
         check_matrix("homography_from_pose", "K2", K2, (3, 3))
+        h, K2 = promoted(h, K2)
         h = K2 @ h
     return with_last_one(h)
 

@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from visionops.geometry.arguments import check_batches, check_matrix, check_points, check_same_points
-from visionops.geometry.linalg import from_homogeneous, to_homogeneous
+from visionops.geometry.linalg import transform_points
 
 from .matrices import adjugate
 
@@ -61,7 +61,7 @@ def symmetric_transfer_error(
 
 
 def _transfer(homography: Tensor, points1: Tensor, points2: Tensor) -> Tensor:
-    mapped = from_homogeneous(to_homogeneous(points1) @ homography.mT)
+    mapped = transform_points(homography, points1)
     return (mapped - points2).square().sum(-1)
 
 

@@ -14,8 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from visionops.geometry.batches import COMPILED
-from visionops.kernels import native
+from visionops.geometry.batches import batched
 from visionops.kernels.functions import primitive
 
 Core = Callable[..., Float[Tensor, "m b"]]
@@ -58,13 +57,8 @@ def twinned(
         like=lambda value: value.new_empty(len(value), *shape),
     )  # fmt: skip
 
-    def run(value: Tensor) -> Tensor:
-        if value.dtype not in COMPILED or not value.numel() or not native.may_be_recorded(value):
-            return define(value)
-        split = value.ndim - dims
-        return fast(value.reshape(-1, *value.shape[split:])).reshape(*value.shape[:split], *shape)
-
-    return run
+    run = batched(lambda value: (fast(value),), lambda value: (define(value),), (dims,))
+    return lambda value: run(value)[0]
 
 
 def _run(core: Core, values: tuple[Tensor, ...], dims: tuple[int, ...], shape: tuple[int, ...], guard: bool) -> Tensor:

@@ -358,6 +358,15 @@ class TestCamera:
         close(rays[valid], expected[valid], atol=1e-12)
         close(rays.norm(dim=-1), 1, atol=1e-12)
 
+    @pytest.mark.parametrize("name", ["pinhole", "brown 14"])
+    def test_to_another_dtype(self, name):
+        lens = camera(name, K.clone().requires_grad_()).to(torch.float32)
+        assert {value.dtype for value in lens._tensors()} == {torch.float32}
+        pixels = lens.project(front(4).float())
+        assert pixels.dtype == torch.float32
+        close(pixels.detach(), camera(name).project(front(4)), atol=1e-3)
+        assert torch.autograd.grad(pixels.sum(), lens.matrix)[0].any()
+
     @pytest.mark.parametrize("name", WIDE)
     def test_sees_behind(self, name):
         points = around()

@@ -14,8 +14,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from . import native
-
 SLOTS = 4
 
 # By name, in a global: dynamo does not follow a class that is in a closure (torch 2.13).
@@ -30,6 +28,11 @@ def is_transformed() -> bool:
 def is_batched(grad: Tensor) -> bool:
     """Returns whether a gradient is many at once, of `is_grads_batched=True`, so that it has no memory of its own."""
     return torch._C._functorch.is_legacy_batchedtensor(grad)
+
+
+def takes_formula(grad: Tensor) -> bool:
+    """Returns whether a backward pass must be plain torch: it is differentiated, or of many gradients at once."""
+    return torch.is_grad_enabled() or is_batched(grad) or torch._C._functorch.is_batchedtensor(grad)
 
 
 def is_traced() -> bool:
@@ -211,6 +214,8 @@ def closed(
 ) -> Callable[..., tuple[Tensor, Tensor]]:
     """Returns a compiled function ``f(*tensors)`` of eager mode, with its gradient in closed form.
 
+    Whoever calls it has asked `native.may_be_recorded` of the tensors, and that none is empty.
+
     It is for what has a second result, which is constant, and a gradient that reads more than both. Transforms, forward
     mode and the compiler take the definition, and so does a gradient that is differentiated.
 
@@ -232,16 +237,15 @@ def closed(
         def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
             *tensors, result, saved = ctx.saved_tensors
             needs = ctx.needs_input_grad
-            if torch.is_grad_enabled() or is_batched(grad):
+            if takes_formula(grad):
                 return _defined(lambda *t: define(*t)[0], tensors, None, needs, grad)
             found = adjoint(grad, tensors, result, saved)
             return tuple(g if need else None for g, need in zip(found, needs, strict=True))
 
     def call(*tensors: Tensor | None) -> tuple[Tensor, Tensor]:
-        given = [t for t in tensors if t is not None]
-        if is_traced() or not native.may_be_recorded(*given) or not given[0].numel():
+        if is_traced():
             return define(*tensors)
-        if torch.is_grad_enabled() and any(t.requires_grad for t in given):
+        if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors):
             return Closed.apply(*tensors)
         return run(*tensors, record=False)[:2]
 

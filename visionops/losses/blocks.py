@@ -5,7 +5,6 @@ An `autograd.Function` made of such parts reads its inputs once, keeps what its 
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 # Bytes. A part, and what is made of it, fit in a cache of the second level.
@@ -16,9 +15,3 @@ def blocks(x: Tensor) -> tuple[Tensor, ...]:
     """Returns parts of a tensor that stay in a cache; on a device the whole."""
     size = BLOCK // x.element_size() if x.device.type == "cpu" else max(x.numel(), 1)
     return x.reshape(-1).split(size)
-
-
-def takes_formula(grad: Tensor) -> bool:
-    """Returns whether a backward pass must be plain: it is differentiated, or of many gradients at once."""
-    batched = torch._C._functorch.is_batchedtensor(grad) or torch._C._functorch.is_legacy_batchedtensor(grad)
-    return torch.is_grad_enabled() or batched

@@ -14,9 +14,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from visionops.kernels.functions import is_traced
+from visionops.kernels.functions import is_traced, takes_formula
 
-from .blocks import BLOCK, takes_formula
+from .blocks import BLOCK
 from .reduction import Reduction, check_mask, check_pair, check_reduction, check_weight, reduce, wide
 
 

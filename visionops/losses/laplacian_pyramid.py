@@ -19,6 +19,7 @@ from visionops.errors import refuse
 from visionops.filters import filter2d
 
 from .reduction import Reduction, check_mask, check_pair, check_reduction, check_weight, hide, reduce, wide
+from .robust import safe_root
 
 SIGMAS = (0.0248, 0.0185, 0.0179, 0.0191, 0.0220, 0.2782)
 # Of the neighbours around each coefficient, in the middle; learned on photos of nature.
@@ -91,7 +92,7 @@ def normalized_laplacian_pyramid(
         which = level if level < levels - 1 else -1
         difference = _normalized(a, which) - _normalized(b, which)
         mean, some = _mean(difference.square(), portion, 2**level)
-        distance, counts = distance + _root(mean) / levels, counts | some
+        distance, counts = distance + safe_root(mean) / levels, counts | some
     return reduce(distance, reduction, mask=counts, dtype=prediction.dtype)
 
 
@@ -112,11 +113,6 @@ def _mean(values: Tensor, portion: Tensor | None, step: int) -> tuple[Tensor, Te
     total = portion.sum((-2, -1))
     some = total > 0
     return (values * portion).sum((-2, -1)) / torch.where(some, total, 1), some
-
-
-def _root(squares: Tensor) -> Tensor:
-    some = squares > 0
-    return torch.where(some, torch.where(some, squares, 1).sqrt(), 0)
 
 
 def _normalized(z: Tensor, level: int) -> Tensor:

@@ -20,9 +20,9 @@ from torch import Tensor
 
 from visionops.arguments import check_choice, check_number, check_positive
 from visionops.errors import refuse
-from visionops.kernels.functions import is_traced
+from visionops.kernels.functions import is_traced, takes_formula
 
-from .blocks import blocks, takes_formula
+from .blocks import blocks
 from .reduction import Reduction, check_mask, check_pair, check_reduction, check_weight, hide, reduce, wide
 
 Kernel = Literal["l2", "l1", "huber", "charbonnier", "cauchy", "welsch", "geman_mcclure"]
@@ -257,7 +257,7 @@ def robust_kernel(
     if name == "l2":
         return squared
     if name == "l1":
-        return _root(squared)
+        return safe_root(squared)
     scale = scale.to(squared.dtype) if isinstance(scale, Tensor) else scale
     if name == "huber":
         near = squared <= scale * scale
@@ -266,9 +266,10 @@ def robust_kernel(
     return double * RHO[name].value(2 / double * squared)
 
 
-def _root(squared: Tensor) -> Tensor:
-    apart = squared > 0
-    return torch.where(apart, torch.where(apart, squared, 1).sqrt(), 0)
+def safe_root(square: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """Returns the square root, which is 0 with gradient 0 at 0."""
+    some = square > 0
+    return torch.where(some, torch.where(some, square, 1).sqrt(), 0)
 
 
 def _apply(x: Tensor, rho: Rho, summed: bool) -> Tensor:

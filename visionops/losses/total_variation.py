@@ -15,9 +15,9 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from visionops.arguments import check_choice
-from visionops.kernels.functions import is_traced
+from visionops.kernels.functions import is_traced, takes_formula
 
-from .blocks import BLOCK, takes_formula
+from .blocks import BLOCK
 from .reduction import (
     Reduction,
     check_floating,
@@ -28,6 +28,7 @@ from .reduction import (
     reduce,
     wide,
 )
+from .robust import safe_root
 
 
 def total_variation(
@@ -75,14 +76,8 @@ def total_variation(
         shown = mask.expand(*mask.shape[:-2], *x.shape[-2:])
         down, right = torch.where(shown[..., 1:, :], down, 0), torch.where(shown[..., 1:], right, 0)
     down, right = pad(down, (0, 0, 0, 1)), pad(right, (0, 1))
-    values = down.abs() + right.abs() if kind == "anisotropic" else _length(down, right)
+    values = down.abs() + right.abs() if kind == "anisotropic" else safe_root(down * down + right * right)
     return reduce(values, reduction, mask=mask, weight=weight, dtype=image.dtype)
-
-
-def _length(a: Tensor, b: Tensor) -> Tensor:
-    squares = a * a + b * b
-    some = squares > 0
-    return torch.where(some, torch.where(some, squares, 1).sqrt(), 0)
 
 
 class _Sum(torch.autograd.Function):

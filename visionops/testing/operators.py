@@ -120,6 +120,21 @@ def _size(values: list[Tensor]) -> float:
     return max(1.0, *(float(v.double().abs().max()) for v in values if v.numel()))
 
 
+def check_mixed_dtypes(case: Operator) -> None:
+    """An input in another precision than the others works, or is refused with a clear error."""
+    if not isinstance(case, Geometry):
+        return
+    x = case.inputs(2, torch.float32)
+    for k in range(len(x)):
+        mixed = [t.double() if i == k else t for i, t in enumerate(x)]
+        try:
+            out = listed(case.call(*mixed))
+        except ValueError as e:
+            assert "dtype" in str(e), f"unclear error {str(e)!r}"
+            continue
+        close(out, case.call(*x), torch.float32, scale=_size(out))
+
+
 def check_leaves_input(case: Operator) -> None:
     x = case.inputs(2, torch.float32)
     before = [t.clone() for t in x]
@@ -394,6 +409,7 @@ def check_module(module: type[OperatorModule], case: Operator) -> None:
 
 CHECKS = {
     "dtypes": check_dtypes,
+    "mixed_dtypes": check_mixed_dtypes,
     "leaves_input": check_leaves_input,
     "batches": check_batches,
     "batch_dims": check_batch_dims,

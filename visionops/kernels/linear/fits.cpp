@@ -240,9 +240,9 @@ void pull_group(const Fits& job, int64_t group) {
   const int n = job.n;
   const int64_t begin = group * GROUP, end = std::min(begin + GROUP, job.count);
   Problem p(n);
-  std::vector<double> by1(2 * n), by2(2 * n), by_shares(n), by_weights(n);
+  std::vector<double> by1(2 * n), by2(2 * n), by_shares(n);
   for (int64_t at = begin; at < end; ++at) {
-    for (auto* sums : {&by1, &by2, &by_shares, &by_weights}) std::fill(sums->begin(), sums->end(), 0.0);
+    for (auto* sums : {&by1, &by2, &by_shares}) std::fill(sums->begin(), sums->end(), 0.0);
     const double *const saved = job.saved + FIT * at, *const h = saved, *const inverse = saved + 9;
     if (dot<9>(h, h) > 0) {
       p.read<T>(job, at);
@@ -314,14 +314,14 @@ void pull_group(const Fits& job, int64_t group) {
       two.pull(p.two, p.second.data(), p.shares.data(), n, by2.data(), by_shares.data());
       double mean = 0;
       for (int i = 0; i < n; ++i) mean += p.shares[i] * by_shares[i];
-      for (int i = 0; i < n; ++i) by_weights[i] = p.weights[i] > 0 ? (by_shares[i] - mean) / p.total : 0;
+      for (int i = 0; i < n; ++i) by_shares[i] = p.weights[i] > 0 ? (by_shares[i] - mean) / p.total : 0;  // by weights
     }
     for (int k = 0; k < 2 * n; ++k) {
       static_cast<T*>(job.by_points1)[at * 2 * n + k] = static_cast<T>(by1[k]);
       static_cast<T*>(job.by_points2)[at * 2 * n + k] = static_cast<T>(by2[k]);
     }
     for (int i = 0; job.by_weights && i < n; ++i)
-      static_cast<T*>(job.by_weights)[at * n + i] = static_cast<T>(by_weights[i]);
+      static_cast<T*>(job.by_weights)[at * n + i] = static_cast<T>(by_shares[i]);
   }
 }
 

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "common/isa.h"
+#include "eigen/lanes.h"
 #include "minimal/minimal.h"
 
 namespace visionops {
@@ -28,10 +29,6 @@ inline double value_at(const double* c, int n, double x) {
   for (int k = n - 2; k >= 0; --k) value = value * x + c[k];
   return value;
 }
-
-// Numbers of several pieces, as one value.
-constexpr int GROUP = 8;
-typedef double Lanes __attribute__((vector_size(GROUP * sizeof(double))));
 
 // A stretch where a polynomial is monotone and changes its sign, and whether it is positive at its low end.
 struct Piece {

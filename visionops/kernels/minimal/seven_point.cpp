@@ -1,7 +1,6 @@
 // The fundamental matrices of seven matches, and their adjoint by the implicit function theorem: with the rows A and the
 // unit vector s of their null space beside f,  df = -A^+ dA f + s mu,  mu such that cof(F) . df = 0.
-#include <limits>
-
+#include "linear/pairs.h"
 #include "minimal/roots.h"
 #include "minimal/small.h"
 
@@ -17,74 +16,33 @@ constexpr double SINGULAR = sizeof(T) == sizeof(float) ? 1e-5 : 1e-11;
 // A root whose slope is smaller than this, of a cubic with terms of size one, is double: it has no derivative.
 constexpr double FLAT = 1e-8;
 
-// Points whose centre is 0 and whose mean squared distance from it is 2: x -> scale (x - centre).
-struct Normalized {
-  double x[N][3];
-  double scale, cx = 0, cy = 0;
-
-  void normalize() {
-    for (const auto& p : x) {
-      cx += p[0] / N;
-      cy += p[1] / N;
-    }
-    double square = 0;
-    for (auto& p : x) {
-      p[0] -= cx;
-      p[1] -= cy;
-      square += (p[0] * p[0] + p[1] * p[1]) / N;
-    }
-    // Below this the spread is rounding of the coordinates themselves.
-    const double floor = 8 * std::numeric_limits<double>::epsilon() * std::max(std::fabs(cx), std::fabs(cy));
-    scale = square > floor * floor ? std::sqrt(2 / square) : 1;
-    for (auto& p : x) {
-      p[0] *= scale;
-      p[1] *= scale;
-    }
+// Turns points into normalised ones.
+Normalization normalize(double (&x)[N][3]) {
+  double points[2 * N], shares[N];
+  for (int i = 0; i < N; ++i) {
+    std::copy(x[i], x[i] + 2, points + 2 * i);
+    shares[i] = 1.0 / N;
   }
-
-  // out = T v of homogeneous v, T^T v, and T^-T v
-  void map_transposed(const double* v, double* out) const {
-    out[0] = scale * v[0];
-    out[1] = scale * v[1];
-    out[2] = v[2] - scale * (cx * v[0] + cy * v[1]);
-  }
-  void map(const double* v, double* out) const {
-    out[0] = scale * (v[0] - cx * v[2]);
-    out[1] = scale * (v[1] - cy * v[2]);
-    out[2] = v[2];
-  }
-  void map_inverse_transposed(const double* v, double* out) const {
-    out[0] = v[0] / scale;
-    out[1] = v[1] / scale;
-    out[2] = v[2] + cx * v[0] + cy * v[1];
-  }
-};
-
-template <void (Normalized::*left)(const double*, double*) const, void (Normalized::*right)(const double*, double*) const>
-void map_both(const Normalized& two, const Normalized& one, const double* f, double* out) {
-  double half[9];
-  for (int i = 0; i < 3; ++i) (one.*right)(f + 3 * i, half + 3 * i);
-  for (int j = 0; j < 3; ++j) {
-    const double column[3] = {half[j], half[3 + j], half[6 + j]};
-    double mapped[3];
-    (two.*left)(column, mapped);
-    for (int i = 0; i < 3; ++i) out[3 * i + j] = mapped[i];
-  }
+  Normalization t;
+  t.find(points, shares, N);
+  for (int i = 0; i < N; ++i) t.apply(points + 2 * i, x[i]);
+  return t;
 }
 
 // The pencil of a problem; false where it has none.
 struct Problem {
-  Normalized one, two;
+  double x1[N][3], x2[N][3];  // normalised
+  Normalization one, two;
   Rows<N> rows;
   double first[9], second[9], cubic[4];
 
   template <class T>
   bool read(const Matches& job, int64_t i) {
-    const bool finite = read_points<T>(job.points1, i, N, 2, one.x) & read_points<T>(job.points2, i, N, 2, two.x);
+    const bool finite = read_points<T>(job.points1, i, N, 2, x1) & read_points<T>(job.points2, i, N, 2, x2);
     if (!finite) return false;
-    one.normalize();
-    two.normalize();
-    for (int k = 0; k < N; ++k) rows.set(k, one.x[k], two.x[k]);
+    one = normalize(x1);
+    two = normalize(x2);
+    for (int k = 0; k < N; ++k) rows.set(k, x1[k], x2[k]);
     if (!rows.factor()) return false;
     rows.null_vector(0, first);
     rows.null_vector(1, second);
@@ -114,7 +72,7 @@ void solve_all(const Matches& job, int64_t begin, int64_t end) {
       normalize<2>(pairs[s]);
       double f[9], out[9];
       for (int k = 0; k < 9; ++k) f[k] = pairs[s][0] * p.first[k] + pairs[s][1] * p.second[k];
-      map_both<&Normalized::map_transposed, &Normalized::map_transposed>(p.two, p.one, f, out);
+      map_both<&Normalization::map_transposed, &Normalization::map_transposed>(p.two, p.one, f, out);
       normalize<9>(out);
       turn_positive(out);
       for (int k = 0; k < 9; ++k) slots[s * SLOT + k] = static_cast<T>(out[k]);
@@ -139,7 +97,7 @@ void pull_all(const Matches& job, int64_t begin, int64_t end) {
       std::copy(slots + s * SLOT, slots + s * SLOT + 9, out);
       std::copy(grads + s * SLOT, grads + s * SLOT + 9, grad);
       // Float32 has rounded F: in normalised coordinates it is brought back into the pencil.
-      map_both<&Normalized::map_inverse_transposed, &Normalized::map_inverse_transposed>(p.two, p.one, out, f);
+      map_both<&Normalization::map_inverse_transposed, &Normalization::map_inverse_transposed>(p.two, p.one, out, f);
       double ab[2] = {dot<9>(f, p.first), dot<9>(f, p.second)};
       normalize<2>(ab);
       double aside[9], cofactor[9], there[9];
@@ -150,18 +108,18 @@ void pull_all(const Matches& job, int64_t begin, int64_t end) {
       cofactors(f, cofactor);
       const double slope = dot<9>(cofactor, aside);
       if (!(std::fabs(slope) > FLAT)) continue;
-      map_both<&Normalized::map_transposed, &Normalized::map_transposed>(p.two, p.one, f, there);
+      map_both<&Normalization::map_transposed, &Normalization::map_transposed>(p.two, p.one, f, there);
       const double length = normalize<9>(there), along = dot<9>(there, grad);
       for (int k = 0; k < 9; ++k) grad[k] = (grad[k] - along * there[k]) / length;
-      map_both<&Normalized::map, &Normalized::map>(p.two, p.one, grad, g);
+      map_both<&Normalization::map, &Normalization::map>(p.two, p.one, grad, g);
       const double beside = dot<9>(g, aside) / slope;
       for (int k = 0; k < 9; ++k) g[k] -= beside * cofactor[k];
       double lambda[N];
       p.rows.pull(g, lambda);
       for (int k = 0; k < N; ++k) {
         double l1[3], l2[3];
-        apply_transposed(f, p.two.x[k], l1);
-        apply(f, p.one.x[k], l2);
+        apply_transposed(f, p.x2[k], l1);
+        apply(f, p.x1[k], l2);
         const double by = -lambda[k] * p.rows.scale[k];
         for (int d = 0; d < 2; ++d) {
           sum1[k][d] += by * p.one.scale * l1[d];
