@@ -1,5 +1,7 @@
 """Multi-view geometry: rotations, cameras, the maps between images, and solvers, all differentiable."""
 
+from visionops.precision import make_exact as _make_exact
+
 from .boxes import box_area, box_iou, clip_boxes, convert_boxes, nms, nms_mask, rotated_box_iou, transform_boxes
 from .cameras import (
     BrownConradyCamera,
@@ -54,7 +56,6 @@ from .lines import fit_line, line_intersection, line_through, point_line_distanc
 from .planes import fit_plane, point_plane_distance, ray_plane_intersection
 from .polynomials import PolynomialRoots, polynomial_roots
 from .pose import Pose, refine_pnp, solve_p3p, solve_pnp
-from .precision import make_exact as _make_exact
 from .projective import (
     PlaneMotions,
     decompose_homography,

@@ -63,8 +63,9 @@ def from_homogeneous(
     least = INFINITY * points.detach().abs().amax(-1, keepdim=True)
     valid = w.abs() > least
     held = torch.where(w.detach() < 0, -least, least)
-    divisor = torch.where(valid, w, torch.where(least > 0, held, 1))
-    out = torch.where(least > 0, rest / divisor, 0)
+    zero = least <= 0  # NaN is not, and stays
+    divisor = torch.where(valid, w, torch.where(zero, 1, held))
+    out = torch.where(zero, 0, rest / divisor)
     return (out, valid[..., 0]) if return_valid else out
 
 

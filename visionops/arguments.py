@@ -14,6 +14,8 @@ from visionops.errors import closest, refuse
 
 BORDERS = ("reflect", "replicate", "circular", "constant")
 
+NUMBER = int | float | np.number | torch.SymInt | torch.SymFloat
+
 
 def check_image(function: str, image: Tensor, *, channels: int | None = None, floating: bool = False) -> None:
     """Raises unless the image is (*batch, c, h, w), of so many channels, uint8 or floating."""
@@ -67,9 +69,19 @@ def check_positive(function: str, argument: str, value: Any) -> None:
     """Raises unless a number, or each of an array, is above 0. A tensor is not read: it may be on a device."""
     if isinstance(value, Tensor) or (isinstance(value, np.ndarray) and not value.size):
         return
+    if not isinstance(value, np.ndarray):
+        check_number(function, argument, value)
     low = float(np.min(value)) if isinstance(value, np.ndarray) else float(value)
     if not low > 0:
         raise refuse(function, argument, "above 0", low)
+
+
+def check_range(function: str, argument: str, value: Any, low: float, high: float | None = None) -> None:
+    """Raises unless the value is a number of at least `low`, and at most `high` if there is one."""
+    known = isinstance(value, NUMBER) and not isinstance(value, bool)
+    if not known or not low <= value <= (value if high is None else high):
+        rule = f"at least {low:g}" if high is None else f"from {low:g} to {high:g}"
+        raise refuse(function, argument, f"a number {rule}", repr(value))
 
 
 def check_count(function: str, argument: str, value: Any, *, least: int = 1) -> None:
@@ -93,7 +105,7 @@ def unflatten(result: Shaped[Tensor, "b c h w"], batch: Sequence[int]) -> Shaped
 
 def check_number(function: str, argument: str, value: Any) -> None:
     """Raises unless the value is one number."""
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number | torch.SymInt | torch.SymFloat):
+    if isinstance(value, bool) or not isinstance(value, NUMBER):
         raise refuse(function, argument, "a number, or an array or tensor of one for each sample", repr(value))
 
 

@@ -19,9 +19,9 @@ from torch import Tensor
 from visionops.geometry.arguments import doubled
 from visionops.geometry.batches import COMPILED
 from visionops.geometry.implicit.steps import Grad, is_watched, may_branch, newton_steps
-from visionops.geometry.precision import exact
 from visionops.kernels import brown_conrady, native
 from visionops.kernels.functions import opaque, primitive
+from visionops.precision import exact
 
 from .camera import Camera
 from .newton import NODES, Table, in_blocks, look_up, newton, tabulate

@@ -29,7 +29,7 @@ from visionops.geometry.arguments import (
     promoted,
 )
 from visionops.geometry.implicit.steps import GRADS, Grad
-from visionops.geometry.precision import exact
+from visionops.precision import exact
 
 from .plane import back_through_plane, both, components, hold, joined, through_plane
 

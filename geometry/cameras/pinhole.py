@@ -9,7 +9,7 @@ from torch import Tensor
 
 from visionops.errors import mistake
 from visionops.geometry.implicit.steps import Grad
-from visionops.geometry.precision import exact
+from visionops.precision import exact
 
 from .camera import Camera
 from .plane import both, hold, in_front, joined

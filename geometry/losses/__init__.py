@@ -1,6 +1,6 @@
 """Losses of geometry: depth, flow, views, poses, boxes and matches, with masks and weights."""
 
-from visionops.geometry.precision import make_exact as _make_exact
+from visionops.precision import make_exact as _make_exact
 
 from .boxes import ciou, diou, giou, iou, rotated_iou
 from .census import census

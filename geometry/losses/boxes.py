@@ -23,6 +23,7 @@ from visionops.losses.reduction import (
     check_reduction,
     check_weight,
     hide,
+    ratio,
     reduce,
     wide,
 )
@@ -205,23 +206,21 @@ def _giou(a: Tensor, b: Tensor) -> Tensor:
     around = box_area(_around(a, b))
     # union = areas / (1 + IoU)
     union = (box_area(a) + box_area(b)) / (1 + overlap)
-    some = around > 0
-    return overlap - torch.where(some, (around - union) / torch.where(some, around, 1), 0)
+    return overlap - ratio(around - union, around)
 
 
 def _diou(a: Tensor, b: Tensor) -> Tensor:
     around = _around(a, b)
     diagonal = (around[..., 2:] - around[..., :2]).square().sum(-1)
     apart = ((a[..., :2] + a[..., 2:] - b[..., :2] - b[..., 2:]) / 2).square().sum(-1)
-    some = diagonal > 0
-    return _iou(a, b) - torch.where(some, apart / torch.where(some, diagonal, 1), 0)
+    return _iou(a, b) - ratio(apart, diagonal)
 
 
 def _ciou(a: Tensor, b: Tensor) -> Tensor:
     shape = 4 / math.pi**2 * (_slant(a) - _slant(b)).square()
     with torch.no_grad():
         alpha = 1 - _iou(a, b) + shape
-        alpha = torch.where(alpha > 0, shape / torch.where(alpha > 0, alpha, 1), 0)
+        alpha = ratio(shape, alpha)
     return _diou(a, b) - alpha * shape
 
 

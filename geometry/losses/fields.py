@@ -119,7 +119,8 @@ def _slopes(
     total: Tensor | None = None
     for prediction, need, to in zip(predictions[::-1], needs[:0:-1], out[:0:-1], strict=True):
         slope = torch.sub(prediction, target, out=to).sign_()
-        slope = (slope if hidden is None else slope.masked_fill_(hidden, 0)).mul_(factor)
+        slope = slope if hidden is None else slope.masked_fill_(hidden, 0)
+        slope = slope * factor if to is None else slope.mul_(factor)
         if needs[0]:
             total = torch.neg(slope, out=out[0]) if total is None else total.sub_(slope)
         found.append(slope if need else None)

@@ -55,7 +55,7 @@ def gradient_matching(
     0.75
     """
     function = "gradient_matching"
-    check_fields(function, "prediction", prediction, 1)
+    check_fields(function, "prediction", prediction, 1, least=1)
     check_alike(function, "target", target, "prediction", prediction)
     check_count(function, "scales", scales)
     check_mask(function, mask, prediction.shape)

@@ -10,9 +10,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import logsigmoid, pad
 
-from visionops.arguments import check_positive
+from visionops.arguments import check_positive, check_range
 from visionops.errors import refuse
 from visionops.geometry.arguments import check_batches
+from visionops.geometry.implicit.steps import may_branch
 from visionops.losses.reduction import (
     Reduction,
     check_floating,
@@ -70,8 +71,8 @@ def matching_nll(
     """
     function = "matching_nll"
     m, n = _check_target(log_assignment, target)
-    if balance is not None and not 0 <= balance <= 1:
-        raise refuse(function, "balance", "in [0, 1] or None", balance)
+    if balance is not None:
+        check_range(function, "balance", balance, 0, 1)
     batch = torch.broadcast_shapes(log_assignment.shape[:-2], target.shape[: -2 if target.dtype == torch.bool else -1])
     check_mask_of(function, "mask1", mask1, (*batch, m))
     check_mask_of(function, "mask2", mask2, (*batch, n))
@@ -202,6 +203,10 @@ def _of_list(logs: Tensor, target: Tensor, rows: Tensor, columns: Tensor) -> tup
     (m, n), width = (rows.shape[-1], columns.shape[-1]), logs.shape[-1]
     i, j = torch.arange(m, device=logs.device), torch.arange(n, device=logs.device)
     target = target.long().expand(rows.shape)
+    wild = rows & ((target < -2) | (target >= n))
+    if may_branch(wild) and bool(wild.any()):
+        raise refuse("matching_nll", "target", f"from -2 to {n - 1}", int(target[wild][0]), "-2 leaves a row out.")
+    target = torch.where((target < 0) & (target != -1) | (target >= n), -2, target)
     # A column more, which nothing is matched to: there may be no other.
     column = torch.where(target >= 0, target, n)
     hit = torch.zeros_like(pad(columns, (0, 1))).scatter(-1, column, True)[..., :n]

@@ -77,7 +77,7 @@ def min_reprojection(
     best, counts = _least([_error(v, target, _both(s, mask), ssim_weight) for v, s in zip(views, seen, strict=True)])
     if others:
         still, _ = _least([_error(v, target, mask, ssim_weight) for v in others])
-        best = torch.where(best < still, best, still)
+        best = torch.where(still <= best, still, best)
     return reduce(best, reduction, mask=counts, weight=weight, dtype=target.dtype)
 
 

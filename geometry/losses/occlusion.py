@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from visionops.errors import refuse
+from visionops.arguments import check_range
 from visionops.geometry.spatial import warp_by_flow
 from visionops.geometry.spatial.rays import pixel_grid
 from visionops.losses.reduction import wide
@@ -55,8 +55,7 @@ def forward_backward_occlusion(
     check_fields(function, "flow12", flow12, 2, least=1)
     check_alike(function, "flow21", flow21, "flow12", flow12)
     for name, value in (("alpha", alpha), ("beta", beta)):
-        if not value >= 0:
-            raise refuse(function, name, "at least 0", value)
+        check_range(function, name, value, 0)
     there, back = wide(flow12.detach(), flow21.detach())
     back, inside = warp_by_flow(back, there, return_valid=True)
     apart, own = (there + back).square().sum(-3, keepdim=True), there.square() + back.square()
@@ -101,9 +100,8 @@ def range_map_occlusion(
     ([False, True, False, False], [1.0, 0.0, 1.5, 1.5])
     """
     function = "range_map_occlusion"
-    check_fields(function, "flow21", flow21, 2)
-    if not 0 <= threshold <= 1:
-        raise refuse(function, "threshold", "from 0 to 1", threshold)
+    check_fields(function, "flow21", flow21, 2, least=1)
+    check_range(function, "threshold", threshold, 0, 1)
     (flow,) = wide(flow21.detach())
     count = _covered(flow.reshape(-1, *flow.shape[-3:])).reshape(*flow.shape[:-3], 1, *flow.shape[-2:])
     occluded = count < threshold

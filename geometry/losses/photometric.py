@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from visionops.errors import refuse
+from visionops.arguments import check_range
 from visionops.kernels import native
 from visionops.kernels.box import cpu as box
 from visionops.kernels.functions import is_traced, takes_formula
@@ -79,8 +79,7 @@ def photometric(
 
 def check_ssim(function: str, argument: str, image: Tensor, ssim_weight: float) -> None:
     """Raises unless the weight is from 0 to 1, and the image has pixels to mirror where windows are looked at."""
-    if not 0 <= ssim_weight <= 1:
-        raise refuse(function, "ssim_weight", "from 0 to 1", ssim_weight)
+    check_range(function, "ssim_weight", ssim_weight, 0, 1)
     if ssim_weight:
         check_fields(function, argument, image, least=SIZE // 2 + 1)
 

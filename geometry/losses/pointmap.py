@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from visionops.errors import refuse
+from visionops.arguments import check_range
 from visionops.losses.reduction import Reduction, check_mask, check_reduction, check_weight, hide, reduce, wide
 from visionops.losses.robust import safe_root
 
@@ -66,8 +66,7 @@ def pointmap_confidence(
     if confidence is not None:
         check_fields(function, "confidence", confidence, 1)
         check_beside(function, "confidence", confidence, "prediction", prediction)
-    if not alpha >= 0:
-        raise refuse(function, "alpha", "at least 0", alpha)
+    check_range(function, "alpha", alpha, 0)
     check_mask(function, mask, of_pixels(prediction))
     check_weight(function, weight, of_pixels(prediction))
     check_reduction(function, reduction)

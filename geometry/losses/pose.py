@@ -12,9 +12,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from visionops.arguments import check_choice
+from visionops.errors import refuse
 from visionops.geometry.arguments import check_batches, check_matrix, check_vector, promoted
 from visionops.geometry.rotations import geodesic_distance
 from visionops.losses.reduction import Reduction, check_mask, check_reduction, check_weight, hide, reduce, wide
+from visionops.losses.robust import broadcasts
 
 from .views import length
 
@@ -132,13 +134,21 @@ def pose(
     if translation == "metric":
         error = length(t - target_t)
     else:
-        error = _angle(t, target_t, signed=translation == "direction")
+        error = angle_between(t, target_t, signed=translation == "direction")
+    if isinstance(translation_weight, Tensor) and not broadcasts(translation_weight.shape, batch):
+        rule = f"a number or broadcastable to {tuple(batch)}"
+        raise refuse(function, "translation_weight", rule, tuple(translation_weight.shape))
     values = geodesic_distance(target_R, R) + translation_weight * error
     return reduce(values.expand(batch), reduction, mask=mask, weight=weight, dtype=dtype)
 
 
-def _angle(t: Float[Tensor, "*batch 3"], target: Float[Tensor, "*batch 3"], *, signed: bool) -> Float[Tensor, "*batch"]:
-    """Returns the angle between two vectors, or between the lines along them."""
+def angle_between(
+    t: Float[Tensor, "*batch 3"], target: Float[Tensor, "*batch 3"], *, signed: bool
+) -> Float[Tensor, "*batch"]:
+    """Returns the angle between two vectors of any length, or between the lines along them, in radians.
+
+    To a target of 0 it is 0; otherwise, of a vector of 0, as large as can be.
+    """
     t, target = torch.broadcast_tensors(_scaled(t), _scaled(target))
     nowhere, anywhere = (t == 0).all(-1), (target == 0).all(-1)
     cross, dot = length(torch.linalg.cross(t, target - t)), (t * target).sum(-1)  # exactly 0 of equal ones

@@ -9,8 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from visionops.arguments import check_positive
-from visionops.errors import refuse
+from visionops.arguments import check_positive, check_range
 from visionops.losses.reduction import Reduction, check_mask, check_reduction, check_weight, reduce, wide
 from visionops.losses.robust import safe_root
 
@@ -59,8 +58,7 @@ def scale_invariant_depth(
     function = "scale_invariant_depth"
     check_fields(function, "prediction", prediction, 1)
     check_alike(function, "target", target, "prediction", prediction)
-    if not 0 <= lam <= 1:
-        raise refuse(function, "lam", "from 0 to 1", lam)
+    check_range(function, "lam", lam, 0, 1)
     check_positive(function, "min_depth", min_depth)
     check_mask(function, mask, prediction.shape)
     check_weight(function, weight, prediction.shape)

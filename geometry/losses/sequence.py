@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from visionops.arguments import check_positive
+from visionops.arguments import check_positive, check_range
 from visionops.errors import refuse
 from visionops.losses.reduction import Reduction, check_mask, check_reduction, check_weight, reduce, wide
 
@@ -72,8 +72,7 @@ def sequence_loss(
 
 
 def _check_range(function: str, gamma: float, max_flow: float | None) -> None:
-    if not 0 <= gamma <= 1:
-        raise refuse(function, "gamma", "from 0 to 1", gamma)
+    check_range(function, "gamma", gamma, 0, 1)
     if max_flow is not None:
         check_positive(function, "max_flow", max_flow)
 

@@ -10,8 +10,7 @@ from typing import Literal
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from visionops.arguments import check_choice
-from visionops.errors import refuse
+from visionops.arguments import check_choice, check_range
 from visionops.losses.reduction import Reduction, check_mask, check_reduction, check_weight, hide, wide
 
 from .fields import check_beside, check_fields, of_pixels
@@ -76,8 +75,7 @@ def check_edges(function: str, argument: str, field: Tensor, image: Tensor, orde
     check_choice(function, "order", order, (1, 2))
     check_fields(function, argument, field, least=order)
     check_beside(function, "image", image, argument, field)
-    if not edge_factor >= 0:
-        raise refuse(function, "edge_factor", "at least 0", edge_factor)
+    check_range(function, "edge_factor", edge_factor, 0)
     return Edges(order, image, edge_factor)
 
 

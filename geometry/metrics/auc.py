@@ -7,9 +7,11 @@ where the curve runs straight from (0, 0) through (e_i, i / n), the errors in or
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -49,7 +51,7 @@ def auc_from_errors(
     if errors.ndim < 1:
         raise refuse("auc_from_errors", "errors", "of shape (*batch, n)", tuple(errors.shape))
     check_mask("auc_from_errors", mask, errors.shape)
-    check_thresholds("auc_from_errors", thresholds)
+    check_thresholds("auc_from_errors", "thresholds", thresholds)
     (wider,) = wide(errors.detach())
     counts = ~wider.isnan() if mask is None else mask & ~wider.isnan()
     order = torch.where(counts, wider, torch.inf).sort(-1).values
@@ -60,10 +62,15 @@ def auc_from_errors(
     return torch.where(number > 0, torch.stack(areas, -1), torch.nan).to(errors.dtype)
 
 
-def check_thresholds(function: str, thresholds: Any) -> None:
-    """Raises unless all thresholds, one at least, are numbers above 0."""
-    if not len(thresholds) or not all(threshold > 0 for threshold in thresholds):
-        raise refuse(function, "thresholds", "numbers above 0", tuple(thresholds))
+def check_thresholds(function: str, argument: str, thresholds: Any, most: float = math.inf) -> None:
+    """Raises unless thresholds are a sequence of one number or more, all above 0 and at most so much."""
+    rule = "numbers above 0" + ("" if most == math.inf else f" and at most {most:g}")
+    listed = isinstance(thresholds, Sequence | np.ndarray | Tensor) and getattr(thresholds, "ndim", 1) == 1
+    if not listed:
+        raise refuse(function, argument, rule, thresholds, f"Give ({thresholds},) for one.")
+    numbers = all(isinstance(t, float | int | np.number | Tensor) for t in thresholds)
+    if not len(thresholds) or not numbers or not all(0 < t <= most for t in thresholds):
+        raise refuse(function, argument, rule, tuple(thresholds))
 
 
 def _area(errors: Float[Tensor, "*batch n"], recall: Float[Tensor, "*batch n"], end: float) -> Float[Tensor, "*batch"]:

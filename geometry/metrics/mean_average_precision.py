@@ -23,6 +23,8 @@ from visionops.geometry.boxes.formats import check_boxes
 from visionops.losses.reduction import check_floating, check_mask, hide
 from visionops.metrics.confusion_matrix import check_integers
 
+from .auc import check_thresholds
+
 FORMATS = ("xyxy", "xywh", "cxcywh", "cxcywha")
 IOU_THRESHOLDS = tuple(np.linspace(0.5, 0.95, 10).tolist())
 RECALLS = 101
@@ -65,7 +67,7 @@ def mean_average_precision(
     Args:
         boxes: detections: padded to (b, n, 4), for "cxcywha" (b, n, 5), with a mask; or a list of (n_i, 4), one for
             each image. So are all that follow.
-        scores: of detections.
+        scores: of detections. NaN is higher than all, and a detection with NaN in its score or box is wrong.
         labels: of detections, from 0 to classes - 1.
         target_boxes: true boxes, of as many images.
         target_labels: of true boxes.
@@ -120,9 +122,11 @@ def matched(
 ) -> Matches:  # fmt: skip
     """Returns what `precision_of` needs of images; that of several sets may be concatenated."""
     check_options(function, classes, box_format, thresholds, most, area)
+    lists = boxes, target_boxes
     boxes, mask = _padded(function, "boxes", boxes, mask)
     target_boxes, target_mask = _padded(function, "target_boxes", target_boxes, target_mask)
-    scores, labels, target_labels = (_filled(value) for value in (scores, labels, target_labels))
+    scores, labels = (_filled(function, *v, "boxes", lists[0]) for v in (("scores", scores), ("labels", labels)))
+    target_labels = _filled(function, "target_labels", target_labels, "target_boxes", lists[1])
     _check(function, boxes, scores, labels, target_boxes, target_labels, box_format)
     check_mask(function, mask, scores.shape)
     check_mask(function, target_mask, target_labels.shape)
@@ -138,7 +142,8 @@ def matched(
     (boxes,), (target_boxes,) = hide(there[..., None], boxes), hide(wanted[..., None], target_boxes)
     boxes, target_boxes = _corners(boxes, box_format), _corners(target_boxes, box_format)
     overlap = (rotated_box_iou if box_format == "cxcywha" else box_iou)(boxes, target_boxes)
-    allowed = (labels[..., None] == target_labels[:, None, :]) & there[..., None] & wanted[:, None, :]
+    allowed = (labels[..., None] == target_labels[:, None, :]) & wanted[:, None, :]
+    allowed = allowed & (there & ~scores.isnan())[..., None]
     overlap = torch.where(allowed, overlap, -1)
     counts, fits = wanted, there
     if area is not None:
@@ -158,9 +163,8 @@ def check_options(function: str, classes: Any, box_format: Any, thresholds: Any,
     check_count(function, "classes", classes)
     check_count(function, "max_detections", most)
     check_choice(function, "box_format", box_format, FORMATS)
-    if not len(thresholds) or not all(0 < threshold <= 1 for threshold in thresholds):
-        raise refuse(function, "iou_thresholds", "numbers above 0 and at most 1", tuple(thresholds))
-    if area is not None and not area[0] < area[1]:
+    check_thresholds(function, "iou_thresholds", thresholds, most=1)
+    if area is not None and not (isinstance(area, Sequence) and len(area) == 2 and area[0] < area[1]):
         raise refuse(function, "area", "(low, high)", area)
 
 
@@ -173,14 +177,27 @@ def _padded(function: str, argument: str, boxes: Any, mask: Any) -> tuple[Any, A
         raise refuse(function, name, f"None where {argument} is a list", "one", "Leave out of the list what is hidden.")
     if not len(boxes):
         raise refuse(function, argument, "of one image at least", boxes)
+    lengths = _lengths(function, argument, boxes)
     together = pad_sequence(list(boxes), batch_first=True)
-    lengths = [len(one) for one in boxes]
     place = torch.arange(together.shape[1], device=together.device)
     return together, torch.stack([place < length for length in lengths])
 
 
-def _filled(value: Any) -> Any:
+def _filled(function: str, argument: str, value: Any, boxes_name: str, boxes: Any) -> Any:
+    """Returns what is said of boxes as one tensor."""
+    if isinstance(value, Tensor) and isinstance(boxes, Tensor):
+        return value
+    got, want = _lengths(function, argument, value), _lengths(function, boxes_name, boxes)
+    if got != want:
+        raise refuse(function, argument, f"of as many elements in each image as {boxes_name}, {want}", got)
     return value if isinstance(value, Tensor) else pad_sequence(list(value), batch_first=True)
+
+
+def _lengths(function: str, argument: str, images: Any) -> list[int]:
+    """Returns how many rows each image has."""
+    if not isinstance(images, Sequence | Tensor) or not all(isinstance(one, Tensor) and one.ndim for one in images):
+        raise refuse(function, argument, "a tensor, or a list of one for each image", type(images).__name__)
+    return [len(one) for one in images]
 
 
 def _check(
@@ -215,7 +232,7 @@ def _corners(boxes: Tensor, box_format: str) -> Tensor:
 
 def _within(boxes: Tensor, box_format: str, area: tuple[float, float]) -> Bool[Tensor, "b n"]:
     areas = box_area(boxes, box_format="cxcywha" if box_format == "cxcywha" else "xyxy")
-    return (areas >= area[0]) & (areas <= area[1])
+    return ~((areas < area[0]) | (areas > area[1]))  # NaN counts
 
 
 def _match(

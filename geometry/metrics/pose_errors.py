@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from visionops.geometry.arguments import check_batches, check_matrix, check_vector, promoted
+from visionops.geometry.losses.pose import angle_between
 from visionops.geometry.rotations import geodesic_distance
 from visionops.losses.reduction import check_mask, wide
 
@@ -71,7 +72,7 @@ def pose_errors(
     dtype = R.dtype
     R, t, target_R, target_t = wide(*(value.detach() for value in promoted(R, t, target_R, target_t)))
     rotation = geodesic_distance(target_R, R)
-    translation = _angle(t, target_t, signed)
+    translation = angle_between(t, target_t, signed=signed)
     errors = torch.rad2deg(torch.stack(torch.broadcast_tensors(rotation, translation)))
     found = R.isfinite().flatten(-2).all(-1) & t.isfinite().all(-1)
     errors = torch.where(found, errors, torch.inf)
@@ -79,13 +80,3 @@ def pose_errors(
         errors = torch.where(mask, errors, torch.nan)
     rotation, translation = errors.to(dtype).unbind()
     return PoseErrorValues(rotation, translation, errors.amax(0).to(dtype))
-
-
-def _angle(t: Float[Tensor, "*batch 3"], target: Float[Tensor, "*batch 3"], signed: bool) -> Float[Tensor, "*batch"]:
-    """Returns the angle between two directions, in radians."""
-    t, target = torch.broadcast_tensors(t, target)
-    cross, dot = torch.linalg.cross(t, target).norm(dim=-1), (t * target).sum(-1)
-    angle = torch.atan2(cross, dot if signed else dot.abs())
-    nowhere = (t == 0).all(-1)
-    angle = torch.where(nowhere, torch.pi if signed else torch.pi / 2, angle)
-    return torch.where((target == 0).all(-1), 0, angle)

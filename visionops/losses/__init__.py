@@ -1,5 +1,7 @@
 """Losses: scalars to descend on, with masks and weights."""
 
+from visionops.precision import make_exact as _make_exact
+
 from .barron import barron
 from .confusion_matrix import confusion_matrix_loss
 from .divergence import js_divergence, kl_divergence
@@ -43,3 +45,5 @@ __all__ = [
     "tversky",
     "welsch",
 ]
+
+_make_exact(__name__, __all__, globals())

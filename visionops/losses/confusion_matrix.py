@@ -13,9 +13,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from visionops.arguments import check_choice
+from visionops.errors import refuse
 
 from .labels import check_labels, shares
-from .reduction import Reduction, check_reduction, check_weight, hide, reduce, wide
+from .reduction import Reduction, check_reduction, check_weight, hide, ratio, reduce, wide
+from .robust import safe_root
 
 Metric = Literal["accuracy", "balanced_accuracy", "f1", "iou", "mcc"]
 
@@ -66,9 +68,14 @@ def confusion_matrix_loss(
     t, counts = shares(target, p, mask)
     (p,) = hide(counts, p)
     matrix = t.flatten(-2) @ p.flatten(-2).mT
-    pixels = p.shape[-2] * p.shape[-1]
-    # A share of all pixels: metrics do not depend on the scale, and sums of half a million do not round.
-    values = 1 - (metric if callable(metric) else METRICS[metric])(matrix / max(pixels, 1))
+    # A share of all pixels, as metrics do not depend on the scale.
+    matrix = matrix / max(p.shape[-2] * p.shape[-1], 1)
+    score = metric(matrix) if callable(metric) else METRICS[metric](matrix.double()).to(matrix.dtype)
+    if not isinstance(score, Tensor) or score.shape != matrix.shape[:-2]:
+        got = tuple(score.shape) if isinstance(score, Tensor) else type(score).__name__
+        rule = f"a function from {tuple(matrix.shape)} to {tuple(matrix.shape[:-2])}"
+        raise refuse("confusion_matrix_loss", "metric", rule, got, "Sum over the last dimensions alone.")
+    values = 1 - score
     seen = None
     if counts is not None:
         seen = counts.expand(*p.shape[:-3], -1, *p.shape[-2:]).flatten(-3).any(-1)
@@ -77,44 +84,38 @@ def confusion_matrix_loss(
 
 
 def _accuracy(matrix: Tensor) -> Tensor:
-    return _over(_hits(matrix).sum(-1), matrix.sum((-1, -2)))
+    return ratio(_hits(matrix).sum(-1), matrix.sum((-1, -2)))
 
 
 def _balanced_accuracy(matrix: Tensor) -> Tensor:
     true = matrix.sum(-1)
-    return _mean(_over(_hits(matrix), true), true)
+    return _mean(ratio(_hits(matrix), true), true)
 
 
 def _f1(matrix: Tensor) -> Tensor:
     both = matrix.sum(-1) + matrix.sum(-2)
-    return _mean(_over(2 * _hits(matrix), both), both)
+    return _mean(ratio(2 * _hits(matrix), both), both)
 
 
 def _iou(matrix: Tensor) -> Tensor:
     union = matrix.sum(-1) + matrix.sum(-2) - _hits(matrix)
-    return _mean(_over(_hits(matrix), union), union)
+    return _mean(ratio(_hits(matrix), union), union)
 
 
 def _mcc(matrix: Tensor) -> Tensor:
     true, predicted, total = matrix.sum(-1), matrix.sum(-2), matrix.sum((-1, -2))
     top = _hits(matrix).sum(-1) * total - (true * predicted).sum(-1)
-    square = (total.square() - predicted.square().sum(-1)) * (total.square() - true.square().sum(-1))
-    some = square > torch.finfo(matrix.dtype).eps * total.detach().pow(4)
-    return torch.where(some, top / torch.where(some, square, 1).sqrt(), 0)
+    spread = [(sums * (total[..., None] - sums)).sum(-1) for sums in (true, predicted)]
+    return ratio(top, safe_root(spread[0]) * safe_root(spread[1]))
 
 
 def _hits(matrix: Tensor) -> Tensor:
     return matrix.diagonal(dim1=-2, dim2=-1)
 
 
-def _over(top: Tensor, bottom: Tensor) -> Tensor:
-    some = bottom > 0
-    return torch.where(some, top / torch.where(some, bottom, 1), 0)
-
-
 def _mean(values: Tensor, sizes: Tensor) -> Tensor:
     """Returns the mean over the classes that have a size."""
-    some = sizes.detach() > 0
+    some = ~(sizes.detach() <= 0)
     return torch.where(some, values, 0).sum(-1) / some.sum(-1).clamp(min=1)
 
 

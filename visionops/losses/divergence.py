@@ -159,4 +159,4 @@ def _parts(x: Tensor, like: Tensor | None = None) -> tuple[Tensor, ...]:
     like = x if like is None else like
     row = max(like.shape[-1] * like.element_size(), 1)
     step = max(BLOCK // row, 1) if x.device.type == "cpu" else max(x.numel(), 1)
-    return x.reshape(-1, x.shape[-1]).split(step)
+    return x.flatten(0, -2).split(step)

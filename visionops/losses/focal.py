@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import log_softmax, logsigmoid
 
-from visionops.arguments import check_number
+from visionops.arguments import check_range
 from visionops.errors import refuse
 from visionops.kernels.functions import is_traced
 
@@ -60,9 +60,7 @@ def focal(
     0.0018
     """
     check_labels("focal", prediction, target, mask)
-    check_number("focal", "gamma", gamma)
-    if gamma < 0:
-        raise refuse("focal", "gamma", "at least 0", gamma)
+    check_range("focal", "gamma", gamma, 0)
     check_reduction("focal", reduction)
     classes = not target.is_floating_point()
     values_of = prediction.shape if not classes else (*prediction.shape[:-3], 1, *prediction.shape[-2:])

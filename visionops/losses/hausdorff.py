@@ -1,6 +1,6 @@
 """Hausdorff loss by erosion: wrong pixels count the more, the deeper inside a wrong region they lie.
 
-d_0 = (p - t)^2,    d_(k+1) = erode(d_k),    loss = sum_k d_k (k + 1)^alpha
+d_0 = (p - t)^2,    d_k = erode(d_(k-1)),    loss = sum_k d_k k^alpha,  k from 1 on
 
 Erosion is soft: the mean of a pixel and its neighbours, less one half, at least 0, stretched to a maximum of 1.
 """
@@ -29,6 +29,8 @@ def hausdorff(
 ) -> Float[Tensor, "*out"]:
     """Returns the erosion loss, which falls with the Hausdorff distance of regions from where they should be.
 
+    What is wrong by a pixel's width erodes to nothing and counts 0: add a loss that counts pixels, as the paper does.
+
     Args:
         prediction: probabilities, of a softmax over the channels or a sigmoid in each.
         target: integer classes (*batch, h, w), or shares of each class (*batch, c, h, w). A pixel whose class is none
@@ -47,14 +49,14 @@ def hausdorff(
     Gradient: to predictions, shares and weight. Where an eroded map is stretched, its maximum counts as a constant.
         Half precision computes in float32.
     Source: Karimi and Salcudean, Reducing the Hausdorff distance in medical image segmentation, 2019, equation 8.
-        Kornia's `HausdorffERLoss` takes class indices and their one-hot probabilities, and stretches from the minimum.
+        Kornia's `HausdorffERLoss` stretches from the minimum too, which is 0 but where all of an image is wrong.
 
     >>> p, t = torch.zeros(1, 5, 5), torch.zeros(1, 5, 5)
     >>> t[0, 1:4, 1:4] = 1  # nine pixels are missing; the one in their middle is left after two erosions
     >>> hausdorff(p, t, reduction="none")[0, 1:4, 1:4]
-    tensor([[ 1.8000,  3.4000,  1.8000],
-            [ 3.4000, 14.0000,  3.4000],
-            [ 1.8000,  3.4000,  1.8000]])
+    tensor([[0.2000, 0.6000, 0.2000],
+            [0.6000, 5.0000, 0.6000],
+            [0.2000, 0.6000, 0.2000]])
     """
     check_labels("hausdorff", prediction, target, mask)
     check_number("hausdorff", "alpha", alpha)
@@ -65,10 +67,10 @@ def hausdorff(
     t, counts = shares(target, p, mask)
     (p,) = hide(counts, p)
     wrong = (p - t).square()
-    values = wrong
-    for k in range(1, iterations + 1):
+    values = torch.zeros_like(wrong)
+    for k in range(1, iterations + 1 if wrong.numel() else 1):
         wrong = _eroded(wrong)
-        values = values + wrong * float((k + 1) ** alpha)
+        values = values + wrong * float(k**alpha)
     return reduce(values, reduction, mask=counts, weight=weight, dtype=prediction.dtype)
 
 

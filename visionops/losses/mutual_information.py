@@ -19,7 +19,7 @@ from visionops.arguments import check_count, flatten
 from visionops.errors import refuse
 from visionops.kernels.histogram import joint_sums
 
-from .reduction import Reduction, check_mask, check_pair, check_reduction, check_weight, reduce, wide
+from .reduction import Reduction, check_mask, check_pair, check_reduction, check_weight, ratio, reduce, wide
 
 TAPS = 4
 
@@ -105,8 +105,7 @@ def _negative(x: Tensor, y: Tensor, both: Tensor) -> Tensor:
 
 
 def _normalized(x: Tensor, y: Tensor, both: Tensor) -> Tensor:
-    some = both > 0
-    return 2 - torch.where(some, (x + y) / torch.where(some, both, 1), 2)
+    return 2 - ratio(x + y, both, 2)
 
 
 def _loss(
@@ -130,16 +129,20 @@ def _loss(
     low, high = (float(end) for end in range)
     x, y, weight = wide(prediction, target, weight)
     x, y = (v.clamp(low, high) for v in (x, y))
-    if weight is not None:
-        joint = _weighted(x, y, weight, mask, bins, low, high)
-    else:
+    if mask is not None:
         # The histogram leaves out what is outside its range.
-        x, y = (x, y) if mask is None else (torch.where(mask, v, 2 * low - high) for v in (x, y))
+        x, y = (torch.where(mask, v, 2 * low - high if weight is None else low) for v in (x, y))
+        weight = None if weight is None else torch.where(mask, weight, 0)
+    if weight is not None:
+        joint = _weighted(x, y, weight, bins, low, high)
+    else:
         joint = joint_sums(flatten(x), flatten(y), bins, low, high, TAPS)
         joint = joint.reshape(*prediction.shape[:-2], bins, bins)
     total = joint.sum((-2, -1), keepdim=True)
     some = total > 0
     joint = joint / torch.where(some, total, 1)
+    # The histogram leaves NaN out.
+    joint = joint + 0 * (x.detach() + y.detach()).sum((-2, -1))[..., None, None]
     entropies = (_entropy(joint.sum(-1)), _entropy(joint.sum(-2)), _entropy(joint.flatten(-2)))
     counts = None if mask is None and weight is None else some[..., 0, 0]
     return reduce(value(*entropies), reduction, mask=counts, dtype=prediction.dtype)
@@ -150,12 +153,9 @@ def _entropy(p: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch"]:
 
 
 def _weighted(
-    x: Tensor, y: Tensor, weight: Tensor, mask: Tensor | None, bins: int, low: float, high: float
+    x: Tensor, y: Tensor, weight: Tensor, bins: int, low: float, high: float
 ) -> Float[Tensor, "*batch c bins bins"]:
     """Returns the joint histogram of pixels that have weights, as `joint_sums` gives without."""
-    if mask is not None:
-        weight = torch.where(mask, weight, 0)
-        x, y = (torch.where(mask, v, low) for v in (x, y))
     rows, columns = (_shares((v.flatten(-2) - low) * (bins / (high - low)) - 0.5, bins) for v in (x, y))
     return (rows * weight.expand(x.shape).flatten(-2)[..., None, :]) @ columns.mT
 

@@ -78,6 +78,12 @@ def _check_fits(function: str, argument: str, value: Any, shape: Sequence[int]) 
         raise refuse(function, argument, f"a tensor broadcastable to {tuple(shape)}", got)
 
 
+def ratio(top: Tensor, bottom: Tensor, otherwise: float = 0) -> Tensor:
+    """Returns top / bottom, and another number without a gradient where the bottom is 0 or less. NaN stays NaN."""
+    none = bottom <= 0
+    return torch.where(none, otherwise, top / torch.where(none, 1, bottom))
+
+
 def hide(mask: Bool[Tensor, "*shape"] | None, *tensors: Tensor) -> tuple[Tensor, ...]:
     """Returns tensors with 0 where they are masked: what is there, NaN too, reaches neither value nor gradient.
 

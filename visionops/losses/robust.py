@@ -258,7 +258,10 @@ def robust_kernel(
         return squared
     if name == "l1":
         return safe_root(squared)
-    scale = scale.to(squared.dtype) if isinstance(scale, Tensor) else scale
+    if isinstance(scale, Tensor):
+        if not broadcasts(scale.shape, squared.shape):
+            raise refuse(function, "scale", f"a number or broadcastable to {tuple(squared.shape)}", tuple(scale.shape))
+        scale = scale.to(squared.dtype)
     if name == "huber":
         near = squared <= scale * scale
         return torch.where(near, squared, scale * (2 * torch.where(near, 1, squared).sqrt() - scale))
@@ -268,8 +271,8 @@ def robust_kernel(
 
 def safe_root(square: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """Returns the square root, which is 0 with gradient 0 at 0."""
-    some = square > 0
-    return torch.where(some, torch.where(some, square, 1).sqrt(), 0)
+    none = square <= 0  # NaN is not, and stays
+    return torch.where(none, 0, torch.where(none, 1, square).sqrt())
 
 
 def _apply(x: Tensor, rho: Rho, summed: bool) -> Tensor:

@@ -68,7 +68,7 @@ def total_variation(
     check_reduction("total_variation", reduction)
     (x,) = hide(mask, *wide(image))
     if kind == "anisotropic" and reduction != "none" and mask is None and weight is None and not is_traced():
-        total = _Sum.apply(x.reshape(-1, *x.shape[-2:]))
+        total = _Sum.apply(x.flatten(0, -3))
         return (total / max(x.numel(), 1) if reduction == "mean" else total).to(image.dtype)
     down, right = x.diff(dim=-2), x.diff(dim=-1)
     if mask is not None:

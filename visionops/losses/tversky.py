@@ -7,15 +7,13 @@ Dice's index is that of alpha = beta = 1/2.
 
 from __future__ import annotations
 
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from visionops.arguments import check_number
-from visionops.errors import refuse
+from visionops.arguments import check_range
 
 from .labels import check_labels, shares
-from .reduction import Reduction, check_reduction, check_weight, hide, reduce, wide
+from .reduction import Reduction, check_reduction, check_weight, hide, ratio, reduce, wide
 
 
 def tversky(
@@ -105,9 +103,7 @@ def _loss(
 ) -> Tensor:
     check_labels(function, prediction, target, mask)
     for name, value in (("alpha", alpha), ("beta", beta), ("smooth", smooth)):
-        check_number(function, name, value)
-        if value < 0:
-            raise refuse(function, name, "at least 0", value)
+        check_range(function, name, value, 0)
     check_weight(function, weight, prediction.shape[:-2])
     check_reduction(function, reduction)
     (p,) = wide(prediction)
@@ -116,8 +112,7 @@ def _loss(
     both, predicted, true = ((v).sum((-1, -2)) for v in (p * t, p, t))
     smooth = smooth / 2 if halved else smooth
     top, bottom = both + smooth, both + alpha * (predicted - both) + beta * (true - both) + smooth
-    some = bottom > 0
     # Where nothing is predicted and nothing is there, the index is 1.
-    values = torch.where(some, 1 - top / torch.where(some, bottom, 1), 0)
+    values = 1 - ratio(top, bottom, 1)
     seen = None if counts is None else counts.expand(*p.shape[:-3], -1, *p.shape[-2:]).flatten(-3).any(-1, keepdim=True)
     return reduce(values, reduction, mask=seen, weight=weight, dtype=prediction.dtype)

@@ -12,6 +12,7 @@ depend on how samples were batched. Without torchmetrics they can be imported, n
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 from collections.abc import Callable
 from typing import Any, Literal
@@ -20,17 +21,17 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from visionops.arguments import check_choice, check_count
+from visionops.arguments import check_choice, check_count, check_positive
 
 from .accuracy import accuracy_of
 from .confusion_matrix import confusion_matrix
-from .depth_errors import DepthErrorValues, depth_errors, depth_means
+from .depth_errors import DepthErrorValues, check_options, depth_errors, depth_means
 from .disparity_errors import DisparityErrorValues, disparity_means
 from .endpoint_error import EndpointErrorValues, flow_means
 from .mean_iou import iou_of
-from .ms_ssim import ms_ssim
+from .ms_ssim import check_levels, ms_ssim
 from .psnr import psnr
-from .ssim import ssim
+from .ssim import Window, ssim
 
 try:
     from torchmetrics import Metric
@@ -42,6 +43,19 @@ except ModuleNotFoundError as error:
         def __init__(self, **options: Any) -> None:
             name = type(self).__name__
             raise ModuleNotFoundError(f"{name}: torchmetrics must be installed. pip install 'visionops[metrics]'")
+
+
+IMAGES = ("image1", "image2")
+
+
+def keep_apart(metric: Metric, kind: str, **settings: Any) -> None:
+    """Adds a state that is always 0, and whose name stands for what the metric adds up.
+
+    After its first batch a `MetricCollection` lets metrics whose states have equal names and values share them for
+    good: the values of metrics that add up something else may be equal by chance.
+    """
+    digest = hashlib.sha256(repr(sorted(settings.items())).encode()).hexdigest()[:8]
+    metric.add_state(f"of_{kind}_{digest}", torch.zeros(()), dist_reduce_fx="sum")
 
 
 class ConfusionMatrix(Metric):
@@ -60,6 +74,7 @@ class ConfusionMatrix(Metric):
         check_count(type(self).__name__, "classes", classes)
         self.classes = classes
         self.add_state("matrix", torch.zeros(classes, classes, dtype=torch.int64), dist_reduce_fx="sum")
+        keep_apart(self, type(self).update.__qualname__.split(".")[-2], classes=classes)  # MeanIoU adds the same
 
     def update(self, prediction: Tensor, target: Tensor, mask: Tensor | None = None) -> None:
         """Adds a batch of labels."""
@@ -90,17 +105,23 @@ class MeanIoU(ConfusionMatrix):
 
 
 class _Mean(Metric):
-    """A weighted mean over samples of the values that `names` lists; NaN before any counts."""
+    """A weighted mean over samples of the values that `names` lists; NaN before any counts.
+
+    Args:
+        options: of `torchmetrics.Metric`.
+        settings: all that what is added depends on.
+    """
 
     full_state_update, is_differentiable = False, False
     names: tuple[str, ...] = ("value",)
     total: Tensor
     count: Tensor
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, options: dict[str, Any], **settings: Any) -> None:
         super().__init__(**options)
         self.add_state("total", torch.zeros(len(self.names), dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("count", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+        keep_apart(self, type(self).__name__, **settings)
 
     def _add(self, values: Float[Tensor, "*batch n"], weights: Float[Tensor, "*batch"] | Int[Tensor, "*batch"]) -> None:
         weights = weights.double()
@@ -124,7 +145,7 @@ class Accuracy(_Mean):
     higher_is_better = True
 
     def __init__(self, *, top_k: int = 1, **options: Any) -> None:
-        super().__init__(**options)
+        super().__init__(options, top_k=top_k)
         check_count("Accuracy", "top_k", top_k)
         self.top_k = top_k
 
@@ -141,7 +162,7 @@ class _PixelMean(_Mean):
     means: Callable[..., tuple[Tensor, Tensor]]
 
     def __init__(self, *, average: Literal["pixels", "samples"] = "pixels", **options: Any) -> None:
-        super().__init__(**options)
+        super().__init__(options, average=average)
         check_choice(type(self).__name__, "average", average, ("pixels", "samples"))
         self.average = average
 
@@ -184,8 +205,13 @@ class _SampleMean(_Mean):
         parameters = inspect.signature(type(self).function).parameters.values()
         known = [p for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in ("mask", "reduction")]
         settings = {p.name: options.pop(p.name, p.default) for p in known}
-        super().__init__(**options)
+        super().__init__(options, **settings)
+        self._check(**settings)
         self.settings = settings
+
+    def _check(self, **settings: Any) -> None:
+        """Raises for what the function would refuse of any inputs."""
+        raise NotImplementedError
 
 
 class DepthErrors(_SampleMean):
@@ -196,6 +222,9 @@ class DepthErrors(_SampleMean):
     """
 
     names, function = DepthErrorValues._fields, staticmethod(depth_errors)
+
+    def _check(self, **settings: Any) -> None:
+        check_options("DepthErrors", **settings)
 
     def update(self, prediction: Tensor, target: Tensor, mask: Tensor | None = None) -> None:
         """Adds a batch."""
@@ -211,7 +240,7 @@ class _ImageMean(_SampleMean):
     def update(self, prediction: Tensor, target: Tensor) -> None:
         """Adds a batch of images."""
         values = type(self).function(prediction, target, reduction="none", **self.settings)
-        values = values.reshape(*prediction.shape[:-3], -1).mean(-1, keepdim=True)
+        values = values[..., None].flatten(prediction.ndim - 3).mean(-1, keepdim=True)
         self._add(values, torch.ones_like(values[..., 0]))
 
 
@@ -224,6 +253,9 @@ class PSNR(_ImageMean):
 
     function = staticmethod(psnr)
 
+    def _check(self, **settings: Any) -> None:
+        check_positive("psnr", "data_range", settings["data_range"])
+
 
 class SSIM(_ImageMean):
     """The mean `ssim` of the images of all batches.
@@ -234,6 +266,9 @@ class SSIM(_ImageMean):
 
     function = staticmethod(ssim)
 
+    def _check(self, **settings: Any) -> None:
+        _window("ssim", **settings).check(*_boundless(), "mean", IMAGES)
+
 
 class MSSSIM(_ImageMean):
     """The mean `ms_ssim` of the images of all batches.
@@ -243,3 +278,17 @@ class MSSSIM(_ImageMean):
     """
 
     function = staticmethod(ms_ssim)
+
+    def _check(self, **settings: Any) -> None:
+        weights = settings.pop("weights")
+        check_levels(*_boundless(), _window("ms_ssim", **settings), weights, "mean", IMAGES)
+
+
+def _window(function: str, window_size: int, sigma: float, window: str, data_range: float, padding: str) -> Window:
+    return Window(window_size, sigma, data_range, padding, window, function)
+
+
+def _boundless() -> tuple[Tensor, Tensor]:
+    """Returns two images without pixels that are large enough for any window."""
+    image = torch.empty(1, 1 << 30, 1 << 30, device="meta")
+    return image, image

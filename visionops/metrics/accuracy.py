@@ -71,4 +71,4 @@ def _among(scores: Float[Tensor, "*shape classes"], target: Int[Tensor, "*shape"
     known = own < len(classes)
     score = scores.gather(-1, torch.where(known & (own >= 0), own, 0))
     above = ~(scores <= score) | ((scores == score) & (classes < own))
-    return ((above.sum(-1, keepdim=True) < k) & known).squeeze(-1)
+    return ((above.sum(-1, keepdim=True) < k) & known & ~score.isnan()).squeeze(-1)

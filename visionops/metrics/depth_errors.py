@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from visionops.arguments import check_choice, check_positive
+from visionops.arguments import check_choice, check_number, check_positive
 from visionops.errors import refuse
 from visionops.losses.reduction import wide
 
@@ -68,9 +68,10 @@ def depth_errors(
             counts, its values are NaN.
 
     Raises:
-        ValueError: for shapes that differ, a mask that does not fit, and depths out of order.
+        ValueError: for shapes that differ, a mask that does not fit, and options out of range.
 
-    Gradient: none; the losses have one. Half precision computes in float32.
+    Gradient: none; the losses have one. A prediction of NaN is off by more than any factor, and as part of a median takes
+        the whole sample with it. Half precision computes in float32.
     Source: Eigen, Puhrsch and Fergus, Depth Map Prediction from a Single Image, 2014, section 4.2; the order of
         scaling, cap and means is that of Godard et al., Digging Into Self-Supervised Monocular Depth Estimation, 2019.
 
@@ -88,11 +89,8 @@ def depth_means(
 ) -> tuple[Float[Tensor, "*batch 9"], Int[Tensor, "*batch"]]:
     """Returns the values of `depth_errors`, at least in float32, and of how many pixels they are."""
     check_map(function, prediction, target, mask)
-    check_positive(function, "min_depth", min_depth)
-    check_choice(function, "scaling", scaling, SCALINGS)
+    check_options(function, min_depth, max_depth, scaling)
     top = math.inf if max_depth is None else max_depth
-    if not top > min_depth:
-        raise refuse(function, "max_depth", f"above min_depth, {min_depth}", max_depth)
     prediction, target = wide(prediction.detach(), target.detach())
     counts = (target > min_depth) & (target < top)
     if mask is not None:
@@ -114,9 +112,24 @@ def depth_means(
     return torch.stack([abs_rel, sq_rel, *roots, *near], -1), count
 
 
+def check_options(function: str, min_depth: Any, max_depth: Any, scaling: Any) -> None:
+    """Raises for options out of range."""
+    check_positive(function, "min_depth", min_depth)
+    check_choice(function, "scaling", scaling, SCALINGS)
+    if max_depth is not None:
+        check_number(function, "max_depth", max_depth)
+        if not max_depth > min_depth:
+            raise refuse(function, "max_depth", f"above min_depth, {min_depth}", max_depth)
+
+
 def _median(values: Tensor, counts: Tensor) -> Float[Tensor, "*batch 1 1 1"]:
-    """Returns the median of what counts, as NumPy's: between two in the middle, their mean."""
-    order = torch.where(counts, values, torch.inf).flatten(-3).sort(-1).values
-    count = counts.flatten(-3).sum(-1, keepdim=True)
+    """Returns the median of what counts, as NumPy's: between two in the middle, their mean. Infinite where none does."""
+    counts, values = counts.flatten(-3), values.flatten(-3)
+    if not values.shape[-1]:
+        return values.new_full((*values.shape[:-1], 1, 1, 1), torch.inf)
+    unknown = (counts & values.isnan()).any(-1, keepdim=True)
+    order = torch.where(counts, values, torch.inf).sort(-1).values
+    count = counts.sum(-1, keepdim=True)
     middle = [((count - 1).clamp(min=0) // 2), (count // 2).clamp(max=order.shape[-1] - 1)]
-    return sum(order.gather(-1, at) for at in middle)[..., None, None] / 2  # type: ignore[return-value, index]
+    median = (order.gather(-1, middle[0]) + order.gather(-1, middle[1])) / 2
+    return torch.where(unknown, torch.nan, median)[..., None, None]

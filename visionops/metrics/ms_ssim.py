@@ -101,5 +101,5 @@ def factors(x: Tensor, y: Tensor, window: Window, levels: int) -> list[Float[Ten
 
 def power(mean: Tensor, weight: float) -> Tensor:
     """Returns a mean to the power of its weight; below 0 it counts as 0."""
-    above = mean > 0
-    return torch.where(above, torch.where(above, mean, 1) ** weight, 0)
+    below = mean <= 0
+    return torch.where(below, 0, torch.where(below, 1, mean) ** weight)

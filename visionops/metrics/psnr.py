@@ -48,8 +48,8 @@ def psnr(
     check_reduction("psnr", reduction)
     x, y = wide(image1, image2)
     squares = mean_squares(x - y)
-    differ = squares > 0
-    values = torch.where(differ, decibels(torch.where(differ, squares, 1), data_range), torch.inf)
+    same = squares <= 0
+    values = torch.where(same, torch.inf, decibels(torch.where(same, 1, squares), data_range))
     return averaged(values, reduction, image1.dtype)
 
 
@@ -64,7 +64,7 @@ class _MeanSquares(torch.autograd.Function):
 
     @staticmethod
     def forward(x: Tensor) -> Tensor:
-        rows = x.reshape(-1, x.shape[-1])
+        rows = x.flatten(0, -2)
         step = max(BLOCK // (x.element_size() * max(len(rows), 1)), 1) if x.device.type == "cpu" else x.shape[-1]
         sums = torch.stack([(b * b).sum(-1) for b in rows.split(step, -1)]).sum(0)
         return (sums / max(x.shape[-1], 1)).reshape(x.shape[:-1])

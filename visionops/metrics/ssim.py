@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from visionops.arguments import check_choice
+from visionops.arguments import check_choice, check_positive
 from visionops.errors import refuse
 from visionops.filters import gaussian_kernel1d
 from visionops.kernels import filter_separable
@@ -85,8 +85,9 @@ class Window(NamedTuple):
     def check(self, x: Tensor, y: Tensor, reduction: str, names: tuple[str, str]) -> None:
         """Raises for a caller's mistake; `names` are those of the images."""
         for name, image in zip(names, (x, y), strict=True):
-            if not image.is_floating_point():
-                raise refuse(self.function, name, "floating", image.dtype, "Divide a uint8 image by 255.")
+            if not isinstance(image, Tensor) or not image.is_floating_point():
+                got = image.dtype if isinstance(image, Tensor) else type(image).__name__
+                raise refuse(self.function, name, "a floating tensor", got, "Divide a uint8 image by 255.")
         if x.ndim < 1 + self.dims:
             rule = f"of shape (*batch, c, {'d, ' if self.dims == 3 else ''}h, w)"
             raise refuse(self.function, names[0], rule, tuple(x.shape), "Add a channel.")
@@ -97,8 +98,7 @@ class Window(NamedTuple):
             raise refuse(self.function, "window_size", "odd and positive", self.size, "Add 1.")
         self.check_size(x.shape, names[0])
         for name, value in (("sigma", self.sigma), ("data_range", self.data_range)):
-            if not value > 0:
-                raise refuse(self.function, name, "above 0", value)
+            check_positive(self.function, name, value)
         for name, choice, known in (
             ("padding", self.padding, ("valid", "reflect")),
             ("window", self.shape, ("gaussian", "box")),

@@ -224,8 +224,7 @@ LINES = [
     ),
     Line(
         "hausdorff", _segmentation, lambda p, t: losses.hausdorff(p.softmax(1), t),
-        # It leaves out what is not eroded, and weighs the first erosion as we do that.
-        {"Kornia": Peer(lambda k, p, t: k.losses.HausdorffERLoss()(p.softmax(1), t[:, None]), None)},
+        {"Kornia": Peer(lambda k, p, t: k.losses.HausdorffERLoss()(p.softmax(1), t[:, None]))},
     ),
     Line(
         "edge_aware_smoothness", _disparity, partial(geometry_losses.edge_aware_smoothness, normalize=False),

@@ -1,6 +1,6 @@
-"""What all public functions of geometry share: nothing in half precision, whatever the inputs and whatever is around.
+"""What functions of geometry and losses share: nothing in half precision, whatever the inputs and whatever is around.
 
-A product of 3 x 3 matrices in bfloat16 moves pixel 511 to 512, and 500 x 500 is no float16.
+A product of 3 x 3 matrices in bfloat16 moves pixel 511 to 512, and the sum of 512 x 512 ones is no float16.
 """
 
 from __future__ import annotations
@@ -51,8 +51,10 @@ def make_exact(module: str, names: Sequence[str], namespace: dict[str, Any]) -> 
             namespace[name].__module__ = module  # where pickle finds it
 
 
-def _half_of(values: tuple[Any, ...]) -> torch.dtype | None:
+def _half_of(values: Sequence[Any]) -> torch.dtype | None:
     for value in values:
+        if isinstance(value, list | tuple) and (half := _half_of(value)) is not None:
+            return half
         tensor = getattr(value, "matrix", value)  # a camera's
         if isinstance(tensor, Tensor) and tensor.dtype in HALF:
             return tensor.dtype
