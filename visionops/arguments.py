@@ -81,7 +81,7 @@ def check_range(function: str, argument: str, value: Any, low: float, high: floa
     known = isinstance(value, NUMBER) and not isinstance(value, bool)
     if not known or not low <= value <= (value if high is None else high):
         rule = f"at least {low:g}" if high is None else f"from {low:g} to {high:g}"
-        raise refuse(function, argument, f"a number {rule}", repr(value))
+        raise refuse(function, argument, rule if known else f"a number {rule}", value)
 
 
 def check_count(function: str, argument: str, value: Any, *, least: int = 1) -> None:

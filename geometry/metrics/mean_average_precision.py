@@ -164,7 +164,7 @@ def check_options(function: str, classes: Any, box_format: Any, thresholds: Any,
     check_count(function, "max_detections", most)
     check_choice(function, "box_format", box_format, FORMATS)
     check_thresholds(function, "iou_thresholds", thresholds, most=1)
-    if area is not None and not (isinstance(area, Sequence) and len(area) == 2 and area[0] < area[1]):
+    if area is not None and not (isinstance(area, Sequence | np.ndarray) and len(area) == 2 and area[0] < area[1]):
         raise refuse(function, "area", "(low, high)", area)
 
 
@@ -175,9 +175,9 @@ def _padded(function: str, argument: str, boxes: Any, mask: Any) -> tuple[Any, A
     if mask is not None:
         name = "mask" if argument == "boxes" else "target_mask"
         raise refuse(function, name, f"None where {argument} is a list", "one", "Leave out of the list what is hidden.")
-    if not len(boxes):
-        raise refuse(function, argument, "of one image at least", boxes)
     lengths = _lengths(function, argument, boxes)
+    if not lengths:
+        raise refuse(function, argument, "of one image at least", boxes)
     together = pad_sequence(list(boxes), batch_first=True)
     place = torch.arange(together.shape[1], device=together.device)
     return together, torch.stack([place < length for length in lengths])

@@ -136,7 +136,7 @@ class TestMatchingNll:
                 {"log_assignment": torch.zeros(4, dtype=torch.long)},
                 "matching_nll: log_assignment must be a floating tensor",
             ),
-            ({"balance": 1.5}, r"matching_nll: balance must be in \[0, 1\] or None, got 1.5"),
+            ({"balance": 1.5}, r"matching_nll: balance must be from 0 to 1, got 1.5"),
             ({"mask1": torch.ones(4, dtype=torch.bool)}, r"matching_nll: mask1 must be .* to \(3, 3\)"),
             ({"mask2": torch.ones(3, dtype=torch.bool)}, r"matching_nll: mask2 must be .* to \(3, 4\)"),
         ],

@@ -201,6 +201,38 @@ class TestMeanAveragePrecision:
         missed = mean_average_precision(*empty, boxes[0], boxes[2], classes=2)
         assert missed.map.item() == missed.recall.item() == 0 and missed.by_class[1].isnan()
 
+    @pytest.mark.parametrize("area", [None, (0, 1e4)])
+    def test_nan_in_a_box_or_score_is_wrong(self, area):
+        box = torch.tensor([[[0.0, 0, 10, 10]]])
+        label = torch.zeros(1, 1, dtype=torch.int64)
+        both = torch.cat([box, torch.full_like(box, torch.nan)], 1), torch.tensor([[0.5, 0.9]])
+        unsure = torch.cat([box, box], 1), torch.tensor([[0.5, torch.nan]])
+        for boxes, scores in (both, unsure):
+            found = mean_average_precision(boxes, scores, label.expand(1, 2), box, label, classes=1, area=area)
+            assert found.map.item() == 0.5 and found.recall.item() == 1
+            last = [v[:, 1:] for v in (boxes, scores)]
+            found = mean_average_precision(*last, label, box, label, classes=1, area=area)
+            assert found.map.item() == found.recall.item() == 0
+
+    @pytest.mark.parametrize(
+        ("name", "match"),
+        [
+            ("scores", r"scores must be of as many elements in each image as boxes, \[2, 3\], got \[3, 2\]"),
+            ("labels", r"labels must be of as many elements in each image as boxes, \[2, 3\], got \[3, 2\]"),
+            ("target_labels", r"target_labels must be of as many elements in each image as target_boxes, \[2, 3\]"),
+        ],
+    )
+    def test_lists_are_as_long_in_each_image(self, name, match):
+        one = {"boxes": [torch.zeros(2, 4), torch.zeros(3, 4)], "scores": [torch.zeros(2), torch.zeros(3)]}
+        one["labels"] = [torch.zeros(n, dtype=torch.int64) for n in (2, 3)]
+        one |= {"target_boxes": one["boxes"], "target_labels": one["labels"]}
+        mean_average_precision(**one, classes=1)
+        for other in (one[name][::-1], torch.stack([one[name][1]] * 2), one[name][:1]):
+            with pytest.raises(ValueError, match="mean_average_precision: " + match.partition(", got")[0]):
+                mean_average_precision(**(one | {name: other}), classes=1)
+        with pytest.raises(ValueError, match=match):
+            mean_average_precision(**(one | {name: one[name][::-1]}), classes=1)
+
     def test_unknown_labels_do_not_count(self):
         images = scene(2)
         boxes, scores, labels, targets, target_labels = listed(images)
@@ -220,7 +252,16 @@ class TestMeanAveragePrecision:
                 {"iou_thresholds": (0.5, 2)},
                 "mean_average_precision: iou_thresholds must be numbers above 0 and at most 1",
             ),
+            (
+                {"iou_thresholds": 0.5},
+                r"mean_average_precision: iou_thresholds must be numbers above 0 and at most 1, got 0.5. Give \(0.5,\)",
+            ),
             ({"area": (2, 1)}, r"mean_average_precision: area must be \(low, high\), got \(2, 1\)"),
+            ({"area": 5}, r"mean_average_precision: area must be \(low, high\), got 5"),
+            (
+                {"scores": [0.5, 0.5]},
+                "mean_average_precision: scores must be a tensor, or a list of one for each image, got list",
+            ),
             ({"boxes": torch.zeros(3, 4)}, r"mean_average_precision: boxes must be of shape \(b, n, box\)"),
             ({"boxes": torch.zeros(1, 3, 5)}, r"mean_average_precision: boxes must be of shape \(\*batch, n, 4\)"),
             ({"boxes": []}, "mean_average_precision: boxes must be of one image at least"),

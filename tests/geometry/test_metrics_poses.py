@@ -61,6 +61,14 @@ class TestPoseErrors:
         for error in found:
             assert error.item() == pytest.approx(np.rad2deg(1e-5), rel=1e-5)
 
+    @pytest.mark.parametrize("size", [1e-38, 1e-24, 1e24, 1e38])
+    def test_lengths_do_not_matter(self, size):
+        """Their squares have no place in float32."""
+        R, x, y = torch.eye(3), *torch.eye(3)[:2]
+        assert pose_errors(R, size * x, R, y).translation.item() == 90
+        assert pose_errors(R, x + y, R, size * y).translation.item() == pytest.approx(45)
+        assert pose_errors(R, -size * x, R, size * x, signed=True).translation.item() == 180
+
     def test_what_failed_is_infinite(self):
         R, t, target_R, target_t = poses(4)
         R[0, 1, 2], t[1, 0], t[2, 0] = torch.nan, torch.inf, torch.nan
@@ -146,6 +154,8 @@ class TestAUC:
             ({"errors": torch.tensor(1.0)}, r"auc_from_errors: errors must be of shape \(\*batch, n\)"),
             ({"thresholds": (5, 0)}, r"auc_from_errors: thresholds must be numbers above 0, got \(5, 0\)"),
             ({"thresholds": ()}, "auc_from_errors: thresholds must be numbers above 0"),
+            ({"thresholds": 5.0}, r"auc_from_errors: thresholds must be numbers above 0, got 5.0. Give \(5.0,\)"),
+            ({"thresholds": ("a",)}, "auc_from_errors: thresholds must be numbers above 0"),
             (
                 {"mask": torch.ones(3, dtype=torch.bool)},
                 r"auc_from_errors: mask must be a tensor broadcastable to \(2,\)",

@@ -280,7 +280,7 @@ class TestLoss:
             ({"weight": torch.ones(2, 1, 12, 12)}, r"ssim: weight must be a tensor broadcastable to \(1, 12, 12\)"),
             ({"target": torch.zeros(1, 12, 13)}, "ssim: target must be of the shape and dtype of prediction"),
             ({"target": torch.zeros(1, 12, 12).double()}, "ssim: target must be of the shape and dtype of prediction"),
-            ({"prediction": torch.zeros(1, 12, 12).byte()}, "ssim: prediction must be floating, got torch.uint8"),
+            ({"prediction": torch.zeros(1, 12, 12).byte()}, "ssim: prediction must be a floating tensor, got torch.uint8"),
             ({"prediction": torch.zeros(12, 12)}, r"ssim: prediction must be of shape \(\*batch, c, h, w\)"),
         ],
         ids=range(14),

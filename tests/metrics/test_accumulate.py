@@ -63,6 +63,42 @@ METRICS = {
 }  # fmt: skip
 
 
+def seen(n, noise=0.0):
+    image, _ = images(n, D)
+    return image, image + noise * torch.linspace(-1, 1, 16, dtype=D) ** 3
+
+
+def detections(first, n):
+    """Returns one image of a target and n boxes, the last of which is right."""
+    box, zero = torch.tensor([[0.0, 0.0, 10.0, 10.0]]), torch.zeros(1, n, dtype=torch.int64)
+    boxes = torch.cat([box + 50] * (n - 1) + [box])
+    return boxes[None], torch.linspace(first, 0.1, n)[None], zero, box[None], zero[:, :1]
+
+
+def turned(t):
+    R, target = torch.eye(3).expand(2, 3, 3), torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+    return R, t * target, R, target
+
+
+DEPTH = cases._depths(2, D)[1]
+# Two metrics, and two batches: perfect, and one that both see otherwise.
+APART = {
+    "SSIM": (lambda: (metrics.SSIM(window_size=5), metrics.SSIM(window_size=7)), seen(2), seen(2, 1.0)),
+    "MSSSIM": (
+        lambda: (metrics.SSIM(window_size=5), metrics.MSSSIM(window_size=5, weights=(0.4, 0.6))),
+        seen(2),
+        seen(2, 1.0),
+    ),
+    "DepthErrors": (lambda: (metrics.DepthErrors(), metrics.DepthErrors(scaling="median")), (DEPTH, DEPTH), (2 * DEPTH, DEPTH)),
+    "PoseAUC": (lambda: (geometry_metrics.PoseAUC(), geometry_metrics.PoseAUC(signed=True)), turned(1), turned(-1)),
+    "MeanAveragePrecision": (
+        lambda: [geometry_metrics.MeanAveragePrecision(classes=1, max_detections=most) for most in (1, 2)],
+        detections(0.1, 1),
+        detections(0.9, 2),
+    ),
+}  # fmt: skip
+
+
 def batches(name, sizes=(4, 3, 1)):
     return [METRICS[name][1](n, D) for n in sizes]
 
@@ -144,6 +180,54 @@ class TestCollection:
         together(*parts[0])
         close(together.compute()["miou"], metrics.mean_iou(*parts[0], classes=5))
 
+    def test_the_two_labels_of_the_highest_scores(self):
+        """After the first batch both have 2 of 2 right."""
+        tm = torchmetrics()
+        together = tm.MetricCollection({"one": metrics.Accuracy(), "two": metrics.Accuracy(top_k=2)})
+        theirs = tm.Accuracy(task="multiclass", num_classes=3, average="micro", top_k=2)
+        scores = torch.tensor([[3.0, 2, 1], [2.0, 3, 1]]), torch.tensor([[3.0, 2, 1]] * 2)
+        for part in zip(scores, torch.tensor([[0, 1], [1, 1]]), strict=True):
+            together.update(*part)
+            theirs.update(*part)
+        assert together.compute() == {"one": 0.5, "two": 1.0} and theirs.compute() == 1
+
+    @pytest.mark.parametrize("name", APART)
+    def test_other_settings_share_no_state(self, name):
+        """Their states are equal after the first batch and differ after the second."""
+        tm = torchmetrics()
+        make, *parts = APART[name]
+        together, alone = tm.MetricCollection(dict(zip("ab", make(), strict=True))), make()
+        for part in parts:
+            together.update(*part)
+            for metric in alone:
+                metric.update(*part)
+        assert len(together.compute_groups) == 2
+        found = [metric.compute() for metric in together.values()]
+        for one, expected in zip(found, [metric.compute() for metric in alone], strict=True):
+            close(one, expected)
+        with pytest.raises(AssertionError):
+            close(*found)
+
+    def test_the_same_settings_share_their_state(self):
+        tm = torchmetrics()
+        areas = {"near": geometry_metrics.PoseAUC(thresholds=(1, 5)), "far": geometry_metrics.PoseAUC(thresholds=(20,))}
+        together = tm.MetricCollection(areas)
+        for part in batches("PoseAUC"):
+            together.update(*part)
+        assert len(together.compute_groups) == 1 and set(together.compute()) == {"auc@1", "auc@5", "auc@20"}
+
+    def test_states_are_saved_by_names_that_stay(self):
+        torchmetrics()
+        one, same, other = metrics.Accuracy(top_k=2), metrics.Accuracy(top_k=2), metrics.Accuracy()
+        for metric in (one, same, other):
+            metric.persistent(True)
+        one.update(*batches("Accuracy")[0])
+        assert list(one.state_dict()) == ["total", "count", "of_Accuracy_DIGEST"]
+        same.load_state_dict(one.state_dict())
+        close(same.compute(), one.compute())
+        with pytest.raises(RuntimeError, match="of_Accuracy_DIGEST"):
+            other.load_state_dict(one.state_dict())
+
     def test_errors_by_name(self):
         tm = torchmetrics()
         flow = tm.MetricCollection([metrics.EndpointError()], prefix="val/")
@@ -190,6 +274,34 @@ class TestAverages:
         metric.update(prediction, target)
         assert metric.compute()["rmse"].isnan()
 
+    @pytest.mark.parametrize("name", ["PSNR", "SSIM", "MSSSIM", "EndpointError", "DisparityErrors", "DepthErrors"])
+    def test_no_prediction_of_nan_is_good(self, name):
+        torchmetrics()
+        metric, (prediction, *rest) = METRICS[name][0](), batches(name)[0]
+        metric.update(torch.full_like(prediction, torch.nan), *rest)
+        found = metric.compute()
+        for key, value in found.items() if isinstance(found, dict) else [("", found)]:
+            if key.startswith("delta"):
+                assert value == 0
+            else:
+                assert value == 1 if key[:3] in ("bad", "fl_", "d1_") else value.isnan()
+
+    @pytest.mark.parametrize("name", ["PSNR", "SSIM", "MSSSIM"])
+    def test_a_batch_without_images(self, name):
+        torchmetrics()
+        metric, parts = METRICS[name][0](), batches(name)
+        metric.update(*(v[:0] for v in parts[0]))
+        metric.update(*parts[1])
+        close(metric.compute(), METRICS[name][2](*parts[1]))
+
+    def test_poses_that_cannot_be_told_have_failed(self):
+        torchmetrics()
+        metric, (R, t, target_R, target_t) = geometry_metrics.PoseAUC(), cases._poses(4, D)
+        target_t[0], R[1], mask = torch.nan, torch.nan, torch.tensor([True, True, True, False])
+        metric.update(R, t, target_R, target_t, mask)
+        errors = torch.tensor([torch.inf, torch.inf, geometry_metrics.pose_errors(R, t, target_R, target_t).largest[2]])
+        close(list(metric.compute().values()), list(geometry_metrics.auc_from_errors(errors.double())))
+
 
 class TestRefusals:
     @pytest.mark.parametrize(
@@ -200,7 +312,17 @@ class TestRefusals:
             (lambda: metrics.Accuracy(top_k=0), "Accuracy: top_k must be an integer of at least 1"),
             (lambda: metrics.EndpointError(average="image"), "EndpointError: average must be one of those known"),
             (lambda: metrics.DepthErrors(scale="median"), "Unexpected keyword arguments: `scale`"),
+            (lambda: metrics.DepthErrors(scaling="mean"), "DepthErrors: scaling must be one of those known, got 'mean'"),
+            (lambda: metrics.DepthErrors(min_depth=0), "DepthErrors: min_depth must be above 0"),
+            (lambda: metrics.DepthErrors(max_depth=1e-4), "DepthErrors: max_depth must be above min_depth"),
+            (lambda: metrics.PSNR(data_range=-1), "psnr: data_range must be above 0, got -1"),
+            (lambda: metrics.SSIM(window_size=4), "ssim: window_size must be odd and positive, got 4"),
+            (lambda: metrics.SSIM(sigma=0), "ssim: sigma must be above 0"),
+            (lambda: metrics.SSIM(padding="zero"), "ssim: padding must be one of those known"),
+            (lambda: metrics.MSSSIM(weights=()), "ms_ssim: weights must be exponents of at least one level"),
+            (lambda: metrics.MSSSIM(window="round"), "ms_ssim: window must be one of those known"),
             (lambda: geometry_metrics.PoseAUC(thresholds=()), "PoseAUC: thresholds must be numbers above 0"),
+            (lambda: geometry_metrics.PoseAUC(thresholds=5.0), "PoseAUC: thresholds must be numbers above 0, got 5.0"),
             (
                 lambda: geometry_metrics.MeanAveragePrecision(classes=2, area=(2, 1)),
                 "MeanAveragePrecision: area must be",
@@ -242,6 +364,11 @@ def _rank(rank, path):
         parts, metric = batches(name), make()
         # Ranks have one batch and two.
         for part in parts[rank : rank * 2 + 1]:
+            metric.update(*part)
+        close(metric.compute(), at_once(*together(parts)))
+        # One rank has all and the other none.
+        metric.reset()
+        for part in parts if rank == 0 else []:
             metric.update(*part)
         close(metric.compute(), at_once(*together(parts)))
     dist.destroy_process_group()

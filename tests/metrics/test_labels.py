@@ -110,6 +110,7 @@ class TestAccuracy:
         scores = torch.tensor([[torch.nan, 1.0, 0.0], [0.0, torch.nan, 1.0]])
         assert metrics.accuracy(scores, torch.tensor([1, 1])).item() == 0
         assert metrics.accuracy(scores, torch.tensor([1, 1]), top_k=2).item() == 0.5
+        assert metrics.accuracy(scores, torch.tensor([1, 1]), top_k=9).item() == 0.5
 
     def test_labels_beyond_the_scores_are_wrong_and_negative_ones_do_not_count(self):
         scores = torch.tensor([[1.0, 0.0]]).expand(3, 2)

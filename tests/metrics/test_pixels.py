@@ -179,6 +179,21 @@ class TestDepthErrors:
         once, twice = (metrics.depth_errors(f * prediction, target, scaling="median") for f in (1, 7))
         torch.testing.assert_close(torch.stack(once), torch.stack(twice))
 
+    def test_a_prediction_of_nan_takes_the_median_with_it(self):
+        prediction, target = depths()
+        prediction[0, 0, 0, 0] = torch.nan
+        target[0, 0, 0, 1:] = 0
+        found = torch.stack(metrics.depth_errors(prediction, target, scaling="median"), -1)
+        evaluate = functools.partial(monodepth2, valid=np.ones((9, 8), bool), high=np.inf)
+        expected = [evaluate(p[0].numpy(), t[0].numpy()) for p, t in zip(prediction, target, strict=True)]
+        np.testing.assert_allclose(found, expected, rtol=1e-10)
+        assert found[0, :6].isnan().all() and not found[0, 6:].any()
+
+    @pytest.mark.parametrize("scaling", ["none", "median"])
+    def test_images_without_pixels(self, scaling):
+        found = metrics.depth_errors(torch.zeros(2, 1, 0, 8), torch.zeros(2, 1, 0, 8), scaling=scaling)
+        assert all(v.shape == (2,) and v.isnan().all() for v in found)
+
     def test_exact(self):
         _, target = depths()
         assert [v.tolist() for v in metrics.depth_errors(target, target)] == [[0.0] * 3] * 6 + [[1.0] * 3] * 3
@@ -188,6 +203,7 @@ class TestDepthErrors:
         [
             ({"min_depth": 0.0}, "depth_errors: min_depth must be above 0, got 0.0"),
             ({"max_depth": 1e-4}, "depth_errors: max_depth must be above min_depth, 0.001, got 0.0001"),
+            ({"max_depth": "80"}, "depth_errors: max_depth must be a number"),
             ({"scaling": "mean"}, "depth_errors: scaling must be one of those known, got 'mean'"),
         ],
     )

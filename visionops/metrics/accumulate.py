@@ -5,9 +5,10 @@
         miou.update(model(images).argmax(-3), labels)
     miou.compute()
 
-They drop into a `MetricCollection` and Lightning's `self.log`; calling one gives the value of that batch. What they
-keep are counts in int64 and sums in float64, added up over ranks: no update waits for a device, and the result does not
-depend on how samples were batched. Without torchmetrics they can be imported, not made.
+They drop into a `MetricCollection`, where those share a state that add up the same, and Lightning's `self.log`; calling
+one gives the value of that batch. What they keep are counts in int64 and sums in float64, added up over ranks: no
+update waits for a device, and the result does not depend on how samples were batched. Without torchmetrics they can be
+imported, not made.
 """
 
 from __future__ import annotations
@@ -43,7 +44,6 @@ except ModuleNotFoundError as error:
         def __init__(self, **options: Any) -> None:
             name = type(self).__name__
             raise ModuleNotFoundError(f"{name}: torchmetrics must be installed. pip install 'visionops[metrics]'")
-
 
 IMAGES = ("image1", "image2")
 
