@@ -83,7 +83,8 @@ def range_map_occlusion(
     Args:
         flow21: b, from image 2 to image 1, in pixels.
         threshold: from 0 to 1: what is covered less is occluded. UFlow takes 0.75, ARFlow 0.2. Where the image grows,
-            pixels in between are covered less than 1 without being hidden.
+            pixels in between are covered less than 1 without being hidden: of what 0.75 marks on the stereo pair of
+            `notebooks/05_self_supervised_depth` 39 % is hidden, of what 0.2 marks 61 %.
         return_count: whether to return also how much of pixels lies on each (*batch, 1, h, w), 1 where nothing moves;
             Wang's soft mask, a weight, is `count.clamp(max=1)`.
 

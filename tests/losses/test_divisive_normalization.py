@@ -73,11 +73,8 @@ class TestInverse:
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"beta": torch.ones(2, dtype=D)}, r"beta must be of shape \(3,\) and torch.float64, got \(2,\)"),
-        (
-            {"gamma": torch.ones(3, 3)},
-            r"gamma must be of shape \(3, 3\) and torch.float64, got \(3, 3\) of torch.float32",
-        ),
+        ({"beta": torch.ones(2, dtype=D)}, r"beta must be of shape \(3,\), got \(2,\)"),
+        ({"gamma": torch.ones(3, 2)}, r"gamma must be of shape \(3, 3\), got \(3, 2\)"),
         ({"power": 0.5}, "power must be at least 1, got 0.5"),
         ({"exponent": 0.0}, "exponent must be above 0"),
     ],

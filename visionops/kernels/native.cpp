@@ -18,6 +18,7 @@ NB_MODULE(_native, m) {
   bind_fit(m);
   bind_histogram(m);
   bind_linear(m);
+  bind_losses(m);
   bind_minimal(m);
   bind_morphology(m);
   bind_motions(m);

@@ -81,6 +81,7 @@ void bind_filter(nb::module_& m);
 void bind_fit(nb::module_& m);
 void bind_histogram(nb::module_& m);
 void bind_linear(nb::module_& m);
+void bind_losses(nb::module_& m);
 void bind_minimal(nb::module_& m);
 void bind_morphology(nb::module_& m);
 void bind_motions(nb::module_& m);

@@ -5,7 +5,12 @@ from visionops.precision import make_exact as _make_exact
 from .barron import barron
 from .confusion_matrix import confusion_matrix_loss
 from .divergence import js_divergence, kl_divergence
-from .divisive_normalization import divisive_normalization, inverse_divisive_normalization
+from .divisive_normalization import (
+    DivisiveNormalization,
+    InverseDivisiveNormalization,
+    divisive_normalization,
+    inverse_divisive_normalization,
+)
 from .focal import focal
 from .hausdorff import hausdorff
 from .laplacian_pyramid import normalized_laplacian_pyramid
@@ -20,6 +25,8 @@ from .total_variation import total_variation
 from .tversky import dice, tversky
 
 __all__ = [
+    "DivisiveNormalization",
+    "InverseDivisiveNormalization",
     "barron",
     "cauchy",
     "charbonnier",

@@ -5,9 +5,6 @@ An `autograd.Function` made of such parts reads its inputs once, keeps what its 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 from torch import Tensor
 
 # Bytes. A part, and what is made of it, stay in the caches; of smaller ones the calls would cost more than the work.
@@ -18,19 +15,3 @@ def blocks(x: Tensor) -> tuple[Tensor, ...]:
     """Returns parts of a tensor that stay in a cache; on a device the whole."""
     size = BLOCK // x.element_size() if x.device.type == "cpu" else max(x.numel(), 1)
     return x.reshape(-1).split(size)
-
-
-def strips(*images: Tensor | None) -> Iterator[tuple[Any, ...]]:
-    """Returns the same rows of all images (..., h, w), again and again; on a device all at once.
-
-    Args:
-        images: the first one says how many rows stay in a cache.
-    """
-    first = images[0]
-    assert first is not None
-    h = first.shape[-2]
-    step = max(h, 1)
-    if first.device.type == "cpu":
-        step = max(BLOCK * h // max(first.numel() * first.element_size(), 1), 1)
-    for start in range(0, h, step):
-        yield tuple(None if x is None else x[..., start : start + step, :] for x in images)

@@ -16,8 +16,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from visionops.arguments import check_positive
+from visionops.arguments import check_positive, check_range
 from visionops.errors import refuse
+from visionops.module import as_module
 
 from .reduction import check_floating, wide
 
@@ -37,7 +38,7 @@ def divisive_normalization(
 
     Args:
         image: floating x, of any channels: features, or colours.
-        beta: above 0, for each channel; the values are not checked.
+        beta: above 0, for each channel, of any precision; the values are not checked.
         gamma: at least 0: row i is what channel i is divided by.
         power: a, at least 1.
         exponent: e, above 0. With a e = 1 strong inputs saturate.
@@ -53,9 +54,19 @@ def divisive_normalization(
     >>> x = torch.tensor([3.0, 4.0]).reshape(2, 1, 1)
     >>> divisive_normalization(x, torch.zeros(2), torch.ones(2, 2)).flatten().tolist()  # x / |x|
     [0.6000000238418579, 0.800000011920929]
+
+    As a layer that learns; a parametrization keeps what it learns above 0:
+
+    >>> from torch.nn.utils import parametrize
+    >>> beta, gamma = torch.nn.Parameter(torch.ones(2)), torch.nn.Parameter(0.1 * torch.eye(2))
+    >>> gdn = DivisiveNormalization(beta, gamma)
+    >>> for name in ("beta", "gamma"):
+    ...     _ = parametrize.register_parametrization(gdn, name, torch.nn.Softplus(), unsafe=True)
+    >>> gdn(x).shape
+    torch.Size([2, 1, 1])
     """
     _check("divisive_normalization", image, beta, gamma, power, exponent)
-    x, b, g = wide(image, beta, gamma)
+    x, b, g = wide(image, beta.to(image.dtype), gamma.to(image.dtype))
     return (x / _divisor(x, b, g, power, exponent)).to(image.dtype)
 
 
@@ -94,7 +105,7 @@ def inverse_divisive_normalization(
     _check(function, image, beta, gamma, power, exponent)
     if power * exponent > 1 + 1e-12:
         raise refuse(function, "exponent", f"at most 1 / power, {1 / power:.6g}", exponent)
-    y, b, g = wide(image, beta, gamma)
+    y, b, g = wide(image, beta.to(image.dtype), gamma.to(image.dtype))
     y = y.movedim(-3, -1)
     # s = |x|^a obeys s = |y|^a (beta + gamma s)^(a e).
     if math.isclose(power * exponent, 1):
@@ -108,16 +119,18 @@ def inverse_divisive_normalization(
     return (y * (b + s @ g.mT) ** exponent).movedim(-1, -3).to(image.dtype)
 
 
+DivisiveNormalization = as_module(divisive_normalization)
+InverseDivisiveNormalization = as_module(inverse_divisive_normalization)
+
+
 def _check(function: str, image: Any, beta: Any, gamma: Any, power: float, exponent: float) -> None:
     check_floating(function, "image", image)
     c = image.shape[-3]
     for name, value, shape in (("beta", beta, (c,)), ("gamma", gamma, (c, c))):
         check_floating(function, name, value, "(c)" if name == "beta" else "(c, c)")
-        if value.shape != shape or value.dtype != image.dtype:
-            rule = f"of shape {shape} and {image.dtype}"
-            raise refuse(function, name, rule, f"{tuple(value.shape)} of {value.dtype}")
-    if not power >= 1:
-        raise refuse(function, "power", "at least 1", power)
+        if value.shape != shape:
+            raise refuse(function, name, f"of shape {shape}", tuple(value.shape))
+    check_range(function, "power", power, 1)
     check_positive(function, "exponent", exponent)
 
 

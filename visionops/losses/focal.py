@@ -6,7 +6,6 @@ of labels    -a y q^gamma log p - (1 - a) (1 - y) p^gamma log q,    p = sigmoid(
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -16,9 +15,10 @@ from torch.nn.functional import log_softmax, logsigmoid
 
 from visionops.arguments import check_range
 from visionops.errors import refuse
-from visionops.kernels.functions import is_traced, takes_formula
+from visionops.kernels import losses as kernels
+from visionops.kernels import native
+from visionops.kernels.functions import is_traced, primitive
 
-from .blocks import strips
 from .labels import check_labels, class_pixels
 from .reduction import Reduction, check_reduction, check_weight, hide, reduce, wide
 
@@ -71,11 +71,11 @@ def focal(
     if classes:
         place, mask = class_pixels(target, prediction.shape[-3], mask)
         (x,) = hide(mask, *wide(prediction))
-        values = (_of_classes if is_traced() else _OfClasses.apply)(x, place, float(gamma))
+        values = _values_of_classes(x, place, float(gamma))
         values = values if a is None else values * a.expand(x.shape).gather(-3, place)
     else:
         x, y = hide(mask, *wide(prediction, target.to(prediction.dtype)))
-        values = (_of_labels if is_traced() else _OfLabels.apply)(x, y, a, float(gamma))
+        values = _values_of_labels(x, y, a, float(gamma))
     return reduce(values, reduction, mask=mask, weight=weight, dtype=prediction.dtype)
 
 
@@ -90,6 +90,23 @@ def _alpha(alpha: float | Tensor | None, like: Tensor, classes: bool) -> Tensor 
     return a.reshape(-1, 1, 1)
 
 
+def _values_of_classes(x: Tensor, place: Tensor, gamma: float) -> Tensor:
+    if x.numel() and x.dtype == torch.float32 and native.may_be_recorded(x):
+        batch, pixels = x.shape[:-3], x.shape[-2] * x.shape[-1]
+        flat = _compiled_of_classes(x.reshape(-1, x.shape[-3], pixels), place.reshape(-1, pixels), gamma)
+        return flat.reshape(*batch, 1, *x.shape[-2:])
+    return _of_classes(x, place, gamma) if is_traced() else _OfClasses.apply(x, place, gamma)  # type: ignore[no-any-return]
+
+
+def _values_of_labels(x: Tensor, y: Tensor, alpha: Tensor | None, gamma: float) -> Tensor:
+    learned = alpha is not None and alpha.requires_grad
+    if x.numel() and x.dtype == torch.float32 and not learned and native.may_be_recorded(x, y):
+        rows = x.new_ones(x.shape[:-2]) if alpha is None else alpha[..., 0, 0].expand(x.shape[:-2])
+        flat = (t.reshape(-1, x.shape[-2] * x.shape[-1]) for t in (x, y))
+        return _compiled_of_labels(*flat, rows.reshape(-1), gamma, alpha is not None).reshape(x.shape)
+    return _of_labels(x, y, alpha, gamma) if is_traced() else _OfLabels.apply(x, y, alpha, gamma)  # type: ignore[no-any-return]
+
+
 def _of_classes(x: Tensor, place: Tensor, gamma: float) -> Tensor:
     log_p = log_softmax(x, -3).gather(-3, place)
     return -_rest(log_p).pow(gamma) * log_p if gamma else -log_p
@@ -101,38 +118,26 @@ def _rest(log_p: Tensor) -> Tensor:
 
 
 class _OfClasses(torch.autograd.Function):
-    """`_of_classes`, of which autograd would keep the logarithms of all classes, and more; some rows at a time."""
+    """`_of_classes`, of which autograd would keep the logarithms of all classes, and more."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, place: Tensor, gamma: float) -> Tensor:
         ctx.save_for_backward(x, place)
         ctx.gamma = gamma
-        out = x.new_empty(place.shape)
-        for a, k, to in strips(x, place, out):
-            to.copy_(_of_classes(a, k, gamma))
-        return out
+        return _of_classes(x, place, gamma)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         x, place = ctx.saved_tensors
-        if takes_formula(grad):
-            return _by_logits(x, place, ctx.gamma, grad), None, None
-        out = torch.empty_like(x)
-        for a, k, g, to in strips(x, place, grad, out):
-            to.copy_(_by_logits(a, k, ctx.gamma, g))
-        return out, None, None
-
-
-def _by_logits(x: Tensor, place: Tensor, gamma: float, grad: Tensor) -> Tensor:
-    logs = log_softmax(x, -3)
-    log_p, p = logs.gather(-3, place), logs.exp()
-    slope = -torch.ones_like(log_p)
-    if gamma:
-        rest = _rest(log_p)
-        # (1 - p)^(gamma - 1) p log p, of which log p / (1 - p) is finite
-        slope = rest.pow(gamma) * (gamma * log_p.exp() * (log_p / rest) - 1)
-    by_log = grad * slope
-    return (-p * by_log).scatter_add(-3, place, by_log)
+        gamma, logs = ctx.gamma, log_softmax(x, -3)
+        log_p, p = logs.gather(-3, place), logs.exp()
+        slope = -torch.ones_like(log_p)
+        if gamma:
+            rest = _rest(log_p)
+            # (1 - p)^(gamma - 1) p log p, of which log p / (1 - p) is finite
+            slope = rest.pow(gamma) * (gamma * log_p.exp() * (log_p / rest) - 1)
+        by_log = grad * slope
+        return (-p * by_log).scatter_add(-3, place, by_log), None, None
 
 
 def _of_labels(x: Tensor, y: Tensor, alpha: Tensor | None, gamma: float) -> Tensor:
@@ -143,66 +148,48 @@ def _of_labels(x: Tensor, y: Tensor, alpha: Tensor | None, gamma: float) -> Tens
     return -alpha * y * one - (1 - alpha) * (1 - y) * zero
 
 
-def _chances(x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Returns log p, log q, p and q, by one exponential and one logarithm."""
-    small = (-x.abs()).exp()
-    log, high = small.log1p(), 1 / (small + 1)
-    low, above = small * high, x > 0
-    log_p, log_q = x.clamp(max=0) - log, (-x).clamp(max=0) - log
-    return log_p, log_q, torch.where(above, high, low), torch.where(above, low, high)
-
-
-def _of_chances(
-    y: Tensor, log_p: Tensor, log_q: Tensor, p: Tensor, q: Tensor, alpha: Tensor | None, gamma: float
-) -> Tensor:
-    one, zero = q.pow(gamma) * log_p * y, p.pow(gamma) * log_q * (1 - y)
-    if alpha is None:
-        return -(one + zero)
-    return -alpha * one - (1 - alpha) * zero
-
-
 class _OfLabels(torch.autograd.Function):
-    """`_of_labels`, of which autograd would keep six maps; some rows at a time."""
+    """`_of_labels`, of which autograd would keep six maps."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, y: Tensor, alpha: Tensor | None, gamma: float) -> Tensor:
         ctx.save_for_backward(x, y, alpha)
         ctx.gamma = gamma
-        out = torch.empty_like(x)
-        for a, b, to in strips(x, y, out):
-            to.copy_(_of_chances(b, *_chances(a), alpha, gamma))
-        return out
+        return _of_labels(x, y, alpha, gamma)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, y, alpha = ctx.saved_tensors
-        needs = ctx.needs_input_grad[:3]
-        if takes_formula(grad):
-            return *_by_labels(x, y, alpha, ctx.gamma, grad, needs), None
-        by_x, by_y = (torch.empty_like(x) if need else None for need in needs[:2])
-        by_alpha = None
-        for a, b, g, to_x, to_y in strips(x, y, grad, by_x, by_y):
-            found = _by_labels(a, b, alpha, ctx.gamma, g, needs)
-            for to, part in ((to_x, found[0]), (to_y, found[1])):
-                if to is not None:
-                    to.copy_(part)
-            if found[2] is not None:
-                by_alpha = found[2] if by_alpha is None else by_alpha + found[2]
-        return by_x, by_y, by_alpha, None
+        gamma, (log_p, log_q) = ctx.gamma, (logsigmoid(x), logsigmoid(-x))
+        p, q = log_p.exp(), log_q.exp()
+        one, zero = (gamma * log_q).exp(), (gamma * log_p).exp()
+        on, off = (1.0, 1.0) if alpha is None else (alpha, 1 - alpha)
+        by_x = on * y * one * (gamma * p * log_p - q) - off * (1 - y) * zero * (gamma * q * log_q - p)
+        by_y = by_alpha = None
+        if ctx.needs_input_grad[1]:
+            by_y = grad * (off * zero * log_q - on * one * log_p)
+        if alpha is not None and ctx.needs_input_grad[2]:
+            by_alpha = (grad * ((1 - y) * zero * log_q - y * one * log_p)).sum_to_size(alpha.shape)
+        return grad * by_x, by_y, by_alpha, None
 
 
-def _by_labels(
-    x: Tensor, y: Tensor, alpha: Tensor | None, gamma: float, grad: Tensor, needs: Sequence[bool]
-) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    """Returns the gradients of `_of_labels` to logits, labels and alpha, those that are needed."""
-    log_p, log_q, p, q = _chances(x)
-    one, zero = q.pow(gamma), p.pow(gamma)
-    on, off = (1.0, 1.0) if alpha is None else (alpha, 1 - alpha)
-    by_x = by_y = by_alpha = None
-    if needs[0]:
-        by_x = grad * (on * y * one * (gamma * p * log_p - q) - off * (1 - y) * zero * (gamma * q * log_q - p))
-    if needs[1]:
-        by_y = grad * (off * zero * log_q - on * one * log_p)
-    if alpha is not None and needs[2]:
-        by_alpha = (grad * ((1 - y) * zero * log_q - y * one * log_p)).sum_to_size(alpha.shape)
-    return by_x, by_y, by_alpha
+# Of logits (b, c, n) and classes (b, n).
+_compiled_of_classes = primitive(
+    "focal_of_classes",
+    tensors="Tensor logits, Tensor classes",
+    static="float gamma",
+    forward=kernels.focal_of_classes,
+    adjoint=kernels.focal_slopes_of_classes,
+    define=lambda x, place, gamma: _of_classes(x[:, :, None], place[:, None, None], gamma)[:, 0, 0],
+    like=lambda x, place, gamma: x.new_empty(place.shape),
+)
+
+# Of logits and labels (b, n), and an alpha for each row if they are weighted.
+_compiled_of_labels = primitive(
+    "focal_of_labels",
+    tensors="Tensor logits, Tensor labels, Tensor alpha",
+    static="float gamma, bool weighted",
+    forward=kernels.focal_of_labels,
+    adjoint=kernels.focal_slopes_of_labels,
+    define=lambda x, y, alpha, gamma, weighted: _of_labels(x, y, alpha[:, None] if weighted else None, gamma),
+)

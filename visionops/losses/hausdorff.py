@@ -12,6 +12,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from visionops.arguments import check_count, check_number
+from visionops.kernels import losses as kernels
+from visionops.kernels import native
+from visionops.kernels.functions import primitive
 
 from .labels import check_labels, shares
 from .reduction import Reduction, check_reduction, check_weight, hide, reduce, wide
@@ -67,14 +70,37 @@ def hausdorff(
     t, counts = shares(target, p, mask)
     (p,) = hide(counts, p)
     wrong = (p - t).square()
-    values = torch.zeros_like(wrong)
-    for k in range(1, iterations + 1 if wrong.numel() else 1):
-        wrong = _eroded(wrong)
-        values = values + wrong * float(k**alpha)
+    run = _eroded_sum if wrong.dtype == torch.float32 and native.may_be_recorded(wrong) else _define
+    if not wrong.numel():
+        run = _nothing
+    values = run(wrong.flatten(0, -3), iterations, float(alpha)).reshape(wrong.shape)
     return reduce(values, reduction, mask=counts, weight=weight, dtype=prediction.dtype)
 
 
-def _eroded(wrong: Float[Tensor, "*batch c h w"]) -> Float[Tensor, "*batch c h w"]:
+def _nothing(wrong: Tensor, iterations: int, alpha: float) -> Tensor:
+    return torch.zeros_like(wrong)
+
+
+def _define(wrong: Float[Tensor, "b h w"], iterations: int, alpha: float) -> Float[Tensor, "b h w"]:
+    """Returns the sum of a map eroded 1, 2, ... times, the k-th times k^alpha."""
+    values = torch.zeros_like(wrong)
+    for k in range(1, iterations + 1):
+        wrong = _eroded(wrong)
+        values = values + wrong * float(k**alpha)
+    return values
+
+
+_eroded_sum = primitive(
+    "eroded_sum",
+    tensors="Tensor wrong",
+    static="int iterations, float alpha",
+    forward=kernels.eroded_sum,
+    adjoint=kernels.eroded_sum_adjoint,
+    define=_define,
+)
+
+
+def _eroded(wrong: Float[Tensor, "b h w"]) -> Float[Tensor, "b h w"]:
     """Returns the mean with the four neighbours, 0 outside, less one half, stretched to a maximum of 1."""
     pad = torch.nn.functional.pad
     total = wrong + pad(wrong[..., 1:, :], (0, 0, 0, 1)) + pad(wrong[..., :-1, :], (0, 0, 1, 0))

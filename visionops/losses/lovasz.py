@@ -13,6 +13,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from visionops.arguments import check_choice
+from visionops.kernels import losses as kernels
+from visionops.kernels import native
 
 from .labels import check_labels, shares
 from .reduction import Reduction, check_reduction, check_weight, hide, reduce, wide
@@ -116,15 +118,27 @@ def _extension(errors: Tensor, target: Tensor, counts: Tensor | None, *, hinge: 
     """Returns sum e g over the pixels (..., h, w) of each channel; errors below 0 count as 0."""
     errors, there = errors.flatten(-2), target.detach().flatten(-2)
     with torch.no_grad():
+        known = None if counts is None else counts.flatten(-2).expand(errors.shape)
         keys = errors.detach()
-        if counts is not None:  # what does not count comes last, and is no error
-            keys = torch.where(counts.flatten(-2), keys, -torch.inf)
-        order = keys.argsort(-1, descending=True)
-        ahead = there.gather(-1, order).cumsum(-1)
-        total = ahead[..., -1:]
-        wrong = torch.arange(1, order.shape[-1] + 1, dtype=ahead.dtype, device=ahead.device) - ahead
-        jaccard = 1 - (total - ahead) / (total + wrong)
-        steps = torch.cat([jaccard[..., :1], jaccard.diff(dim=-1)], -1)
-        gradient = torch.zeros_like(steps).scatter(-1, order, steps)
+        if keys.numel() and keys.dtype == there.dtype == torch.float32 and native.may_run(keys, there):
+            rows = (keys.reshape(-1, keys.shape[-1]), there.reshape(-1, keys.shape[-1]))
+            mask = None if known is None else known.reshape(-1, keys.shape[-1])
+            gradient = kernels.jaccard_steps(*rows, mask).reshape(keys.shape)
+        else:
+            gradient = _steps(keys, there, known)
     kept = errors.clamp(min=0) if hinge else errors
     return (kept * gradient).sum(-1)
+
+
+def _steps(keys: Tensor, there: Tensor, counts: Tensor | None) -> Tensor:
+    """Returns what `jaccard_steps` computes."""
+    keys = keys.clamp(min=0)
+    if counts is not None:
+        keys = torch.where(counts, keys, -1)
+    order = keys.argsort(dim=-1, descending=True, stable=True)
+    ahead = there.gather(-1, order).cumsum(-1)
+    total = ahead[..., -1:]
+    wrong = torch.arange(1, order.shape[-1] + 1, dtype=ahead.dtype, device=ahead.device) - ahead
+    jaccard = 1 - (total - ahead) / (total + wrong)
+    steps = torch.cat([jaccard[..., :1], jaccard.diff(dim=-1)], -1)
+    return torch.zeros_like(steps).scatter(-1, order, steps)

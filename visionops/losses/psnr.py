@@ -53,11 +53,11 @@ def psnr(
     check_weight("psnr", weight, prediction.shape)
     check_reduction("psnr", reduction)
     x, y, portion = wide(prediction, target, weight)
-    (difference,) = hide(mask, x - y)
     counts = None
     if mask is None and weight is None:
-        mean = mean_squares(difference)
+        mean = mean_squares(x, y)
     else:
+        (difference,) = hide(mask, x - y)
         portion = x.new_ones(()) if portion is None else portion.to(x.dtype)
         portion = (portion if mask is None else torch.where(mask, portion, 0)).expand(x.shape)
         total = portion.sum((-3, -2, -1))

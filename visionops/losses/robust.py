@@ -20,7 +20,9 @@ from torch import Tensor
 
 from visionops.arguments import check_choice, check_number, check_positive
 from visionops.errors import refuse
-from visionops.kernels.functions import is_traced, takes_formula
+from visionops.kernels import losses as kernels
+from visionops.kernels import native
+from visionops.kernels.functions import is_traced, primitive, takes_formula
 
 from .blocks import blocks
 from .reduction import Reduction, check_mask, check_pair, check_reduction, check_weight, hide, reduce, wide
@@ -185,11 +187,16 @@ def robust_loss(
     reduction: Reduction,
 ) -> Tensor:
     """Returns a robust function of residuals, reduced."""
-    x = residuals(function, prediction, target, scale, mask, weight, reduction)
-    if reduction == "none" or mask is not None or weight is not None:
+    if reduction == "none" or mask is not None or weight is not None or isinstance(scale, Tensor):
+        x = residuals(function, prediction, target, scale, mask, weight, reduction)
         return reduce(_apply(x, rho, False), reduction, mask=mask, weight=weight, dtype=prediction.dtype)
-    total = _apply(x, rho, True)
-    return (total / max(x.numel(), 1) if reduction == "mean" else total).to(prediction.dtype)
+    scale = check_residuals(function, prediction, target, scale, mask, weight, reduction)
+    a, b = wide(prediction, target)
+    if function in RHO and a.numel() and a.dtype == torch.float32 and native.may_be_recorded(a, b):
+        (total,) = robust_sums(a.reshape(1, -1), b.reshape(1, -1), function, scale)
+    else:
+        total = _apply((a - b) / scale, rho, True)
+    return (total / max(a.numel(), 1) if reduction == "mean" else total).to(prediction.dtype)
 
 
 def residuals(
@@ -202,16 +209,30 @@ def residuals(
     reduction: Reduction,
 ) -> Tensor:
     """Returns (prediction - target) / scale, 0 where masked, of arguments that it checks."""
+    scale = check_residuals(function, prediction, target, scale, mask, weight, reduction)
+    prediction, target = wide(prediction, target)
+    # Nothing of a difference is kept, so that hiding it is enough.
+    (x,) = hide(mask, prediction - target)
+    return x if not isinstance(scale, Tensor) and scale == 1 else x / scale
+
+
+def check_residuals(
+    function: str,
+    prediction: Tensor,
+    target: Tensor,
+    scale: float | Tensor,
+    mask: Tensor | None,
+    weight: Tensor | None,
+    reduction: Reduction,
+) -> float | Tensor:
+    """Returns the scale as `option` does, or raises for a caller's mistake."""
     check_pair(function, prediction, target, "(*shape)")
     scale = option(function, "scale", scale, prediction, mask)
     check_positive(function, "scale", scale)
     check_mask(function, mask, prediction.shape)
     check_weight(function, weight, prediction.shape)
     check_reduction(function, reduction)
-    prediction, target = wide(prediction, target)
-    # Nothing of a difference is kept, so that hiding it is enough.
-    (x,) = hide(mask, prediction - target)
-    return x if not isinstance(scale, Tensor) and scale == 1 else x / scale
+    return scale
 
 
 def option(function: str, argument: str, value: float | Tensor, like: Tensor, mask: Tensor | None) -> float | Tensor:
@@ -273,6 +294,23 @@ def safe_root(square: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """Returns the square root, which is 0 with gradient 0 at 0."""
     none = square <= 0  # NaN is not, and stays
     return torch.where(none, 0, torch.where(none, 1, square).sqrt())
+
+
+def _sums(a: Tensor, b: Tensor, rho: str, scale: float) -> Float[Tensor, " b"]:
+    z = ((a - b) / scale).square()
+    return (z if rho == "square" else RHO[rho].value(z)).sum(-1)
+
+
+# The sums of a robust function of (a - b) / scale over rows (b, n), or of its square.
+robust_sums = primitive(
+    "robust_sums",
+    tensors="Tensor a, Tensor b",
+    static="str rho, float scale",
+    forward=kernels.robust_sums,
+    adjoint=kernels.robust_slopes,
+    define=_sums,
+    like=lambda a, *_: a.new_empty(len(a)),
+)
 
 
 def _apply(x: Tensor, rho: Rho, summed: bool) -> Tensor:

@@ -109,7 +109,8 @@ def _loss(
     (p,) = wide(prediction)
     t, counts = shares(target, p, mask)
     (p,) = hide(counts, p)
-    both, predicted, true = ((v).sum((-1, -2)) for v in (p * t, p, t))
+    both = (p.flatten(-2)[..., None, :] @ t.flatten(-2)[..., None])[..., 0, 0]
+    predicted, true = p.sum((-1, -2)), t.sum((-1, -2))
     smooth = smooth / 2 if halved else smooth
     top, bottom = both + smooth, both + alpha * (predicted - both) + beta * (true - both) + smooth
     # Where nothing is predicted and nothing is there, the index is 1.

@@ -45,6 +45,7 @@ except ModuleNotFoundError as error:
             name = type(self).__name__
             raise ModuleNotFoundError(f"{name}: torchmetrics must be installed. pip install 'visionops[metrics]'")
 
+
 IMAGES = ("image1", "image2")
 
 

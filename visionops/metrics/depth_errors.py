@@ -70,8 +70,8 @@ def depth_errors(
     Raises:
         ValueError: for shapes that differ, a mask that does not fit, and options out of range.
 
-    Gradient: none; the losses have one. A prediction of NaN is off by more than any factor, and as part of a median takes the
-        whole sample with it. Half precision computes in float32.
+    Gradient: none; the losses have one. A prediction of NaN is off by more than any factor, and as part of a median
+        takes the whole sample with it. Half precision computes in float32.
     Source: Eigen, Puhrsch and Fergus, Depth Map Prediction from a Single Image, 2014, section 4.2; the order of
         scaling, cap and means is that of Godard et al., Digging Into Self-Supervised Monocular Depth Estimation, 2019.
 

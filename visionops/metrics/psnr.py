@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from visionops.arguments import check_positive
-from visionops.kernels.functions import is_traced
-from visionops.losses.blocks import BLOCK
+from visionops.kernels import native
 from visionops.losses.reduction import check_pair, check_reduction, wide
+from visionops.losses.robust import robust_sums
 
 from .ssim import averaged
 
@@ -47,36 +47,19 @@ def psnr(
     check_positive("psnr", "data_range", data_range)
     check_reduction("psnr", reduction)
     x, y = wide(image1, image2)
-    squares = mean_squares(x - y)
+    squares = mean_squares(x, y)
     same = squares <= 0
     values = torch.where(same, torch.inf, decibels(torch.where(same, 1, squares), data_range))
     return averaged(values, reduction, image1.dtype)
 
 
-def mean_squares(x: Float[Tensor, "*batch c h w"]) -> Float[Tensor, "*batch"]:
-    """Returns the mean square of each sample."""
-    flat = x.flatten(-3)
-    return flat.square().mean(-1) if is_traced() else _MeanSquares.apply(flat)
-
-
-class _MeanSquares(torch.autograd.Function):
-    """Means of squares along the last dimension, some columns at a time."""
-
-    @staticmethod
-    def forward(x: Tensor) -> Tensor:
-        rows = x.flatten(0, -2)
-        step = max(BLOCK // (x.element_size() * max(len(rows), 1)), 1) if x.device.type == "cpu" else x.shape[-1]
-        sums = torch.stack([(b * b).sum(-1) for b in rows.split(step, -1)]).sum(0)
-        return (sums / max(x.shape[-1], 1)).reshape(x.shape[:-1])
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        ctx.save_for_backward(*inputs)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        (x,) = ctx.saved_tensors
-        return (grad * (2 / max(x.shape[-1], 1)))[..., None] * x
+def mean_squares(x: Float[Tensor, "*batch c h w"], y: Float[Tensor, "*batch c h w"]) -> Float[Tensor, "*batch"]:
+    """Returns the mean squared difference of each sample."""
+    a, b = (t.flatten(-3) for t in (x, y))
+    if a.numel() and a.dtype == torch.float32 and native.may_be_recorded(a, b):
+        sums = robust_sums(*(t.reshape(-1, a.shape[-1]) for t in (a, b)), "square", 1.0)
+        return sums.reshape(a.shape[:-1]) / a.shape[-1]
+    return (a - b).square().mean(-1)
 
 
 def decibels(squares: Tensor, data_range: float) -> Tensor:

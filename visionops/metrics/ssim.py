@@ -86,7 +86,7 @@ class Window(NamedTuple):
         """Raises for a caller's mistake; `names` are those of the images."""
         for name, image in zip(names, (x, y), strict=True):
             if not isinstance(image, Tensor) or not image.is_floating_point():
-                got = image.dtype if isinstance(image, Tensor) else type(image).__name__
+                got: object = image.dtype if isinstance(image, Tensor) else type(image).__name__
                 raise refuse(self.function, name, "a floating tensor", got, "Divide a uint8 image by 255.")
         if x.ndim < 1 + self.dims:
             rule = f"of shape (*batch, c, {'d, ' if self.dims == 3 else ''}h, w)"

@@ -98,10 +98,10 @@ CASES |= {
         singular={"flat": lambda: (torch.full((1, 3, 4, 5), 0.5, dtype=torch.float64),)},
     ),
     "visionops.losses.divisive_normalization": Operator(
-        lambda x: losses.divisive_normalization(x, BETA.to(x), GAMMA.to(x)), dtypes=FLOATS
+        losses.divisive_normalization, {"beta": BETA, "gamma": GAMMA}, dtypes=FLOATS
     ),
     "visionops.losses.inverse_divisive_normalization": Operator(
-        lambda x: losses.inverse_divisive_normalization(0.5 * x, BETA.to(x), GAMMA.to(x), power=1.5), dtypes=FLOATS
+        losses.inverse_divisive_normalization, {"beta": 4 * BETA, "gamma": GAMMA, "power": 1.5}, dtypes=FLOATS
     ),
     "visionops.metrics.psnr": Operator(
         lambda x: metrics.psnr(x, 0.8 * x.flip(-1) + 0.3, reduction="none"), dtypes=FLOATS
