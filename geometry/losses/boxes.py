@@ -42,7 +42,8 @@ def iou(
     """Returns 1 - IoU of boxes, each with the one at its place.
 
     Args:
-        prediction: xyxy, in any one unit.
+        prediction: xyxy, in any one unit, x1 <= x2 and y1 <= y2. One that is not so has no area, and
+            nothing pulls it right: make boxes of a centre and a size above 0.
         target: likewise.
         mask: True where boxes count, broadcast to (*batch, n). What is masked, NaN too, reaches neither loss nor
             gradient.

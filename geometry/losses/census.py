@@ -19,15 +19,14 @@ from visionops.color import rgb_to_grayscale
 from visionops.errors import refuse
 from visionops.kernels.box import filter_box
 from visionops.kernels.functions import is_traced, takes_formula
+from visionops.losses.blocks import blocks
 from visionops.losses.reduction import Reduction, check_mask, check_reduction, check_weight, hide, reduce, wide
 
-from .fields import blocks, check_alike, check_fields, of_pixels
+from .fields import check_alike, check_fields, of_pixels
 
 # In grey levels squared, for images in [0, 1]; and of the distance.
 SOFT = 0.81 / 255**2
 HALF = 0.1
-# Of a grey image, so many bytes at a time: what is made of them stays in a cache.
-BLOCK = 2**20
 
 Index = tuple[Any, slice, slice]
 
@@ -149,7 +148,7 @@ class _Unlikeness(torch.autograd.Function):
     @staticmethod
     def forward(x: Tensor, y: Tensor, mask: Tensor | None, radius: int) -> Tensor:
         out = torch.zeros_like(x, memory_format=torch.contiguous_format)
-        for a, b, m, to in blocks(BLOCK, x, y, mask, out):
+        for a, b, m, to in blocks(x, y, mask, out):
             for p, q in _pairs(a.shape, radius):
                 d = _order(a, p, q).sub_(_order(b, p, q)).square_()
                 value = d.div_(d + HALF)
@@ -172,7 +171,7 @@ class _Unlikeness(torch.autograd.Function):
                 found = iter(torch.autograd.grad(_define(x, y, mask, ctx.radius), wanted, grad, create_graph=True))
             return (*(next(found) if need else None for need in needs), None, None)
         out = [torch.zeros_like(x, memory_format=torch.contiguous_format) if need else None for need in needs]
-        for a, b, m, g, to_x, to_y in blocks(BLOCK, x, y, mask, grad / _number(mask, ctx.radius), *out):
+        for a, b, m, g, to_x, to_y in blocks(x, y, mask, grad / _number(mask, ctx.radius), *out):
             for p, q in _pairs(a.shape, ctx.radius):
                 (v1, r1), (v2, r2) = ((v, (v * v).add_(SOFT).rsqrt_()) for v in (a[q] - a[p], b[q] - b[p]))
                 d = v1.mul_(r1).sub_(v2.mul_(r2))

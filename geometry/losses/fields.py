@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,11 +11,10 @@ from torch import Tensor
 
 from visionops.errors import refuse
 from visionops.kernels.functions import is_traced, takes_formula
+from visionops.losses.blocks import blocks
 from visionops.losses.reduction import check_floating
 
 IMAGE = "(*batch, c, h, w)"
-# So many bytes at a time: what is made of them stays in a cache.
-BLOCK = 2**19
 
 
 def check_fields(function: str, argument: str, value: Any, channels: int | None = None, least: int = 0) -> None:
@@ -83,7 +82,7 @@ class _MeanDistance(torch.autograd.Function):
     @staticmethod
     def forward(mask: Tensor | None, gamma: float, target: Tensor, *predictions: Tensor) -> Tensor:
         out = target.new_empty(len(target), 1, *target.shape[-2:])
-        for to, counts, truth, *found in blocks(BLOCK, out, mask, target, *predictions):
+        for to, counts, truth, *found in blocks(out, mask, target, *predictions):
             to.copy_(_mean_distance(found, truth, counts, gamma))
         return out
 
@@ -99,7 +98,7 @@ class _MeanDistance(torch.autograd.Function):
         if takes_formula(grad):
             return None, None, *_slopes(grad, mask, ctx.gamma, needs, tensors, [None] * len(tensors))
         out = [torch.empty_like(t) if need else None for t, need in zip(tensors, needs, strict=True)]
-        for g, counts, *rest in blocks(BLOCK, grad, mask, *tensors, *out):
+        for g, counts, *rest in blocks(grad, mask, *tensors, *out):
             _slopes(g, counts, ctx.gamma, needs, rest[: len(tensors)], rest[len(tensors) :])
         return None, None, *out
 
@@ -126,14 +125,3 @@ def _slopes(
         found.append(slope if need else None)
         factor = factor * gamma
     return [total, *found[::-1]]
-
-
-def blocks(size: int, *tensors: Tensor | None) -> Iterator[tuple[Any, ...]]:
-    """Returns the same samples of all tensors, again and again: of the first so many bytes, on a device all."""
-    first = tensors[0]
-    assert first is not None
-    step = len(first)
-    if first.device.type == "cpu":
-        step = max(size // max(first[:1].numel() * first.element_size(), 1), 1)
-    for start in range(0, len(first), step):
-        yield tuple(None if t is None else t[start : start + step] for t in tensors)

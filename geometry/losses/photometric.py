@@ -18,6 +18,7 @@ from visionops.arguments import check_range
 from visionops.kernels import native
 from visionops.kernels.box import cpu as box
 from visionops.kernels.functions import is_traced, takes_formula
+from visionops.losses.blocks import BLOCK
 from visionops.losses.reduction import Reduction, check_mask, check_reduction, check_weight, hide, reduce, wide
 from visionops.losses.ssim import whole_windows
 from visionops.metrics.ssim import Window, similarity
@@ -27,8 +28,6 @@ from .fields import check_alike, check_fields, mean_distance, of_pixels
 SIZE = 3
 C1, C2 = 0.01**2, 0.03**2
 WINDOW = Window(SIZE, 1.0, 1.0, "reflect", "box", "photometric")
-# Of a channel, so many bytes at a time: some ten maps of a block stay in a cache.
-BLOCK = 2**20
 
 
 def photometric(

@@ -34,7 +34,7 @@ def scale_invariant_depth(
         target: true depth, of the same shape, dtype and unit.
         lam: lambda, from 0 to 1: how much of a common factor is forgiven. 0 is the mean square of d, 1 its variance,
             which no scale changes; BTS and AdaBins take 0.85.
-        root: whether to take the square root, as those do, times 10.
+        root: whether to take the square root, as those do (they multiply it by 10, which this does not).
         min_depth: above 0. Only true depths above it count, and finite ones, so 0 and NaN may stand for no measurement.
             Below it the logarithm of the prediction goes on as its tangent, so that what is 0 or negative has a finite
             loss and comes back.

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from visionops.kernels.functions import is_traced, takes_formula
 
-from .blocks import BLOCK
+from .blocks import blocks
 from .reduction import Reduction, check_mask, check_pair, check_reduction, check_weight, reduce, wide
 
 
@@ -129,7 +129,7 @@ class _Divergence(torch.autograd.Function):
 
     @staticmethod
     def forward(p: Tensor, t: Tensor, symmetric: bool) -> Tensor:
-        parts = [_values(*part, symmetric) for part in zip(_parts(p), _parts(t), strict=True)]
+        parts = [_values(a, b, symmetric) for a, b in blocks(p.flatten(0, -2), t.flatten(0, -2))]
         return torch.cat(parts).reshape(p.shape[:-1])
 
     @staticmethod
@@ -148,15 +148,7 @@ class _Divergence(torch.autograd.Function):
                 found[k] = grad[..., None] * _slope(p, t, ctx.symmetric, bool(k))
                 continue
             out = torch.empty_like(p, memory_format=torch.contiguous_format)
-            for a, b, g, o in zip(_parts(p), _parts(t), _parts(grad[..., None], p), _parts(out), strict=True):
+            for a, b, g, o in blocks(*(v.flatten(0, -2) for v in (p, t, grad[..., None], out))):
                 torch.mul(_slope(a, b, ctx.symmetric, bool(k)), g, out=o)
             found[k] = out
         return *found, None
-
-
-def _parts(x: Tensor, like: Tensor | None = None) -> tuple[Tensor, ...]:
-    """Returns some rows at a time, that stay in a cache; on a device all."""
-    like = x if like is None else like
-    row = max(like.shape[-1] * like.element_size(), 1)
-    step = max(BLOCK // row, 1) if x.device.type == "cpu" else max(x.numel(), 1)
-    return x.flatten(0, -2).split(step)

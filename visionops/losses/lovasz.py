@@ -61,7 +61,7 @@ def lovasz_softmax(
     (p,) = wide(prediction)
     t, counts = shares(target, p, mask)
     (p,) = hide(counts, p)
-    errors = (t - p).abs()
+    errors = (t.detach() - p).abs()
     errors = errors if counts is None else torch.where(counts, errors, 0)
     values = _extension(errors, t, counts)
     counted = None if counts is None else counts.expand(*p.shape[:-3], -1, *p.shape[-2:]).flatten(-2).any(-1)

@@ -10,7 +10,6 @@ As kernels they are multiplied by 2 c^2, so that small distances stay what they 
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -327,11 +326,10 @@ class _Rho(torch.autograd.Function):
 
     @staticmethod
     def forward(x: Tensor, rho: Rho, summed: bool) -> Tensor:
-        parts = blocks(x)
         if summed:
-            return torch.stack([rho.value(b * b).sum() for b in parts]).sum()
+            return torch.stack([rho.value(b * b).sum() for (b,) in blocks(x.reshape(-1))]).sum()
         out = torch.empty_like(x, memory_format=torch.contiguous_format)
-        for b, o in zip(parts, blocks(out), strict=True):
+        for b, o in blocks(x.reshape(-1), out.view(-1)):
             o.copy_(rho.value(b * b))
         return out
 
@@ -347,7 +345,6 @@ class _Rho(torch.autograd.Function):
         if takes_formula(grad):
             return grad * weight(x * x) * x, None, None
         out = torch.empty_like(x, memory_format=torch.contiguous_format)
-        grads = blocks(grad) if grad.ndim else itertools.repeat(grad)
-        for b, o, g in zip(blocks(x), blocks(out), grads, strict=False):
-            torch.mul(weight(b * b).mul_(g), b, out=o)
+        for b, o, g in blocks(x.reshape(-1), out.view(-1), grad.expand(x.shape).reshape(-1) if grad.ndim else None):
+            torch.mul(weight(b * b).mul_(grad if g is None else g), b, out=o)
         return out, None, None

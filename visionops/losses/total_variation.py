@@ -17,7 +17,7 @@ from torch.nn.functional import pad
 from visionops.arguments import check_choice
 from visionops.kernels.functions import is_traced, takes_formula
 
-from .blocks import BLOCK
+from .blocks import blocks
 from .reduction import (
     Reduction,
     check_floating,
@@ -85,7 +85,7 @@ class _Sum(torch.autograd.Function):
 
     @staticmethod
     def forward(planes: Tensor) -> Tensor:
-        parts = [_sum(part) for part in planes.split(_step(planes))]
+        parts = [_sum(part) for (part,) in blocks(planes)]
         return torch.stack(parts).sum()
 
     @staticmethod
@@ -99,7 +99,7 @@ class _Sum(torch.autograd.Function):
             down, right = grad * planes.diff(dim=-2).sign(), grad * planes.diff(dim=-1).sign()
             return pad(down, (0, 0, 1, 0)) - pad(down, (0, 0, 0, 1)) + pad(right, (1, 0)) - pad(right, (0, 1))
         out = torch.zeros_like(planes, memory_format=torch.contiguous_format)
-        for part, to in zip(planes.split(_step(planes)), out.split(_step(planes)), strict=True):
+        for part, to in blocks(planes, out):
             for dim in (-2, -1):
                 sign = part.diff(dim=dim).sign_()
                 n = sign.shape[dim]
@@ -111,10 +111,3 @@ class _Sum(torch.autograd.Function):
 
 def _sum(planes: Tensor) -> Tensor:
     return planes.diff(dim=-2).abs_().sum() + planes.diff(dim=-1).abs_().sum()
-
-
-def _step(planes: Tensor) -> int:
-    """Returns how many planes stay in a cache; on a device all."""
-    if planes.device.type != "cpu":
-        return max(len(planes), 1)
-    return max(BLOCK // max(planes[:1].numel() * planes.element_size(), 1), 1)
