@@ -22,6 +22,7 @@ from visionops import filters, losses, resample
 from visionops import geometry as vg
 from visionops.bench.machine import environment
 from visionops.bench.report import Report, Table
+from visionops.geometry import losses as geometric
 
 ROOT = Path(__file__).resolve().parent
 DATA = ROOT.parent / "tests" / "geometry" / "data"
@@ -34,8 +35,8 @@ LOSSES: dict[str, Loss] = {
     "Charbonnier": lambda a, b, m: losses.charbonnier(a, b, mask=m, scale=0.01),
     "Geman-McClure": lambda a, b, m: losses.geman_mcclure(a, b, mask=m, scale=0.1),
     "SSIM 11x11": lambda a, b, m: losses.ssim(a, b, mask=m),
-    "photometric (SSIM 3x3 + L1)": lambda a, b, m: vg.losses.photometric(a, b, mask=m),
-    "census 7x7": lambda a, b, m: vg.losses.census(a, b, mask=m),
+    "photometric (SSIM 3x3 + L1)": lambda a, b, m: geometric.photometric(a, b, mask=m),
+    "census 7x7": lambda a, b, m: geometric.census(a, b, mask=m),
     "mutual information": lambda a, b, m: losses.mutual_information(a, b, mask=m),
 }
 
@@ -58,7 +59,7 @@ HOME = 1.5
 
 
 def photo(name: str) -> Tensor:
-    return torch.from_numpy(np.asarray(Image.open(DATA / name).convert("L"))).float()[None, None] / 255
+    return torch.from_numpy(np.array(Image.open(DATA / name).convert("L"))).float()[None, None] / 255
 
 
 def relit(image: Tensor) -> Tensor:
