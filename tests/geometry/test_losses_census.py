@@ -91,7 +91,7 @@ class TestCensus:
 
     @pytest.mark.parametrize("masked", [False, True])
     def test_gradients(self, masked, monkeypatch):
-        monkeypatch.setattr(sys.modules["visionops.geometry.losses.census"], "BLOCK", 1)  # a sample at a time
+        monkeypatch.setattr(sys.modules["visionops.losses.blocks"], "BLOCK", 1)  # a sample at a time
         # Noise of a tenth of a grey level: a photo's edges are flat in this loss.
         generator = torch.Generator().manual_seed(0)
         x, y = (0.5 + 0.01 * torch.rand(2, 1, 7, 6, generator=generator, dtype=D) for _ in range(2))
