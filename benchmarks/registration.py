@@ -103,14 +103,14 @@ def main() -> None:
         row = [name]
         for light, second in (("as photographed", two), ("another light", relit(two))):
             paths = [register(loss, one, second, offsets) for offsets in starts]
-            results.setdefault(name, {})[light] = paths
             ends = [p[-1] for p in paths]
-            home = [p for p in paths if p[-1] < HOME]
-            first = [next(i for i, e in enumerate(p) if max(p[i:]) < HOME) for p in home]
-            row += [f"{np.median(ends):.2f}", f"{len(home)} of {STARTS}", f"{np.median(first):.0f}" if first else ""]
+            # Until which step each came home to stay, of those that did.
+            steps = [next(i for i in range(len(p)) if max(p[i:]) < HOME) for p in paths if p[-1] < HOME]
+            results.setdefault(name, {})[light] = {"before": [p[0] for p in paths], "end": ends, "steps": steps}
+            row += [f"{np.median(ends):.2f}", f"{len(steps)} of {STARTS}", f"{np.median(steps):.0f}" if steps else ""]
         print(*row, sep="  ", flush=True)
         rows.append(row)
-    before = np.median([p[0] for p in results[next(iter(LOSSES))]["as photographed"]])
+    before = np.median(results[next(iter(LOSSES))]["as photographed"]["before"])
     within = f"within {HOME} px"
     columns = ["loss", "end, px", within, "steps", "end, other light", within, "steps"]
     notes = [
