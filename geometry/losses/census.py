@@ -18,7 +18,7 @@ from torch.nn.functional import pad
 from visionops.color import rgb_to_grayscale
 from visionops.errors import refuse
 from visionops.kernels.box import filter_box
-from visionops.kernels.functions import is_traced, takes_formula
+from visionops.kernels.functions import defined, is_traced, takes_formula
 from visionops.losses.blocks import blocks
 from visionops.losses.reduction import Reduction, check_mask, check_reduction, check_weight, hide, reduce, wide
 
@@ -166,10 +166,7 @@ class _Unlikeness(torch.autograd.Function):
         x, y, mask = ctx.saved_tensors
         needs = ctx.needs_input_grad[:2]
         if takes_formula(grad):
-            with torch.enable_grad():
-                wanted = [t for t, need in zip((x, y), needs, strict=True) if need]
-                found = iter(torch.autograd.grad(_define(x, y, mask, ctx.radius), wanted, grad, create_graph=True))
-            return (*(next(found) if need else None for need in needs), None, None)
+            return (*defined(lambda x, y: _define(x, y, mask, ctx.radius), (x, y), None, needs, grad), None, None)
         out = [torch.zeros_like(x, memory_format=torch.contiguous_format) if need else None for need in needs]
         for a, b, m, g, to_x, to_y in blocks(x, y, mask, grad / _number(mask, ctx.radius), *out):
             for p, q in _pairs(a.shape, ctx.radius):

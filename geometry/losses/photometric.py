@@ -17,7 +17,7 @@ from torch import Tensor
 from visionops.arguments import check_range
 from visionops.kernels import native
 from visionops.kernels.box import cpu as box
-from visionops.kernels.functions import is_traced, takes_formula
+from visionops.kernels.functions import defined, is_traced, takes_formula
 from visionops.losses.blocks import BLOCK
 from visionops.losses.reduction import Reduction, check_mask, check_reduction, check_weight, hide, reduce, wide
 from visionops.losses.ssim import whole_windows
@@ -131,11 +131,7 @@ class _Unlikeness(torch.autograd.Function):
         x, y = ctx.saved_tensors
         needs = ctx.needs_input_grad[:2]
         if takes_formula(grad):
-            with torch.enable_grad():
-                wanted = [t for t, need in zip((x, y), needs, strict=True) if need]
-                value = _define(x, y, ctx.ssim_weight)
-                found = iter(torch.autograd.grad(value, wanted, grad, create_graph=True))
-            return (*(next(found) if need else None for need in needs), None)
+            return (*defined(lambda x, y: _define(x, y, ctx.ssim_weight), (x, y), None, needs, grad), None)
         out = [torch.empty_like(x) if need else None for need in needs]
         channels = x.shape[1]
         for some, channel in _blocks(x):

@@ -155,8 +155,12 @@ class TestSums:
         for one, two in zip(layouts(x), layouts(y), strict=True):
             a, b = one.detach().requires_grad_(), two.detach().requires_grad_()
             agree(lambda t: bin_sums(t, 7, 0.1, 0.9, taps), a, atol=1e-4)
-            agree(lambda s, t: joint_sums(s, t, 5, 0.1, 0.9, taps), a, b, atol=1e-4)
-            agree(lambda s, t: joint_sums(s, t, 5, 0.1, 0.9, taps), one, b, atol=1e-4)
+            agree(lambda s, t: joint_sums(s, t, None, 5, 0.1, 0.9, taps), a, b, atol=1e-4)
+            agree(lambda s, t: joint_sums(s, t, None, 5, 0.1, 0.9, taps), one, b, atol=1e-4)
+            if taps > 1:
+                weight = rand(2, 3, *size, seed=2).requires_grad_()
+                agree(lambda s, t, w: joint_sums(s, t, w, 5, 0.1, 0.9, taps), a, b, weight, atol=1e-4)
+                agree(lambda s, t, w: joint_sums(s, t, w, 5, 0.1, 0.9, taps), one, two, weight, atol=1e-4)
 
     def test_bins_leave_out_what_is_not_a_number(self):
         assert bin_sums(torch.full((1, 1, 2, 2), float("nan")), 4, 0.0, 1.0, 2).sum() == 0

@@ -11,6 +11,7 @@ import torch
 from torch.autograd import gradcheck, gradgradcheck
 
 from visionops import losses
+from visionops.losses import blocks
 from visionops.testing import saved_bytes
 
 D = torch.float64
@@ -66,10 +67,24 @@ class TestLoss:
             out = losses.barron(x, torch.zeros(4), alpha=shape, reduction="none")
             np.testing.assert_allclose(out, exact, rtol=1e-5)
 
-    def test_keeps_one_tensor_for_a_shape_that_is_a_number(self):
+    def test_keeps_a_tensor_or_two(self):
         p, t = torch.rand(3, 40, 50).requires_grad_(), torch.rand(3, 40, 50)
         for alpha in (0.3, 2.0):
             assert sum(saved_bytes(lambda a=alpha: losses.barron(p, t, alpha=a))) <= p.numel() * 4 + 64
+        for alpha in (torch.tensor(0.3), torch.rand(3, 1, 1)):
+            learned = alpha.requires_grad_()
+            assert sum(saved_bytes(lambda a=learned: losses.barron(p, t, alpha=a))) <= 2 * p.numel() * 4 + 64
+
+    def test_blocks_are_the_whole(self, monkeypatch):
+        monkeypatch.setattr(blocks, "BLOCK", 2**9)
+        p, t = (torch.rand(4, 5, 6, generator=torch.Generator().manual_seed(k), dtype=D) for k in (0, 1))
+        for alpha in (torch.tensor(0.3, dtype=D), torch.rand(5, 1, dtype=D), torch.rand(4, 1, 1, dtype=D)):
+            inputs = p.clone().requires_grad_(), alpha.requires_grad_()
+            loss = lambda p, a: losses.barron(p, t, alpha=a, scale=0.4)  # noqa: E731
+            assert gradcheck(loss, inputs) and gradgradcheck(loss, inputs)
+            each = zip(p.flatten(), t.flatten(), alpha.expand(p.shape).flatten(), strict=True)
+            wanted = [losses.barron(x, y, alpha=b.item(), scale=0.4) for x, y, b in each]
+            torch.testing.assert_close(loss(*inputs), torch.stack(wanted).mean())
 
     @pytest.mark.parametrize("alpha", [-math.inf, -3.0, 0.0, 0.7, 1.0, 2.0])
     def test_gradients_of_a_shape_that_is_a_number(self, alpha):

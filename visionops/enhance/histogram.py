@@ -100,7 +100,7 @@ def histogram2d(
     if (image1.dtype == torch.uint8) != (image2.dtype == torch.uint8):
         raise refuse("histogram2d", "image2", f"{image1.dtype} as image1", image2.dtype)
     ends = _check("histogram2d", image1, bins, range, soft)
-    sums = joint_sums(_computed(flatten(image1)), _computed(flatten(image2)), bins, *ends, TAPS[soft])
+    sums = joint_sums(_computed(flatten(image1)), _computed(flatten(image2)), None, bins, *ends, TAPS[soft])
     return sums.reshape(*image1.shape[:-2], bins, bins)
 
 

@@ -120,7 +120,7 @@ def primitive(
             needs = tuple(ctx.needs_input_grad[:count])
             *given, output = ctx.saved_tensors
             if not torch.compiler.is_compiling() and is_batched(grad):
-                found = _defined(lambda *t: define(*t, *ctx.fixed), given, ctx.shape, needs, grad)
+                found = defined(lambda *t: define(*t, *ctx.fixed), given, ctx.shape, needs, grad)
                 return (*found, *(None,) * (SLOTS - count + 1))
             given += [None] * (SLOTS - count)
             found = iter(_adjoints[name].apply(grad, *given, output, ctx.shape, ctx.fixed, needs))
@@ -238,7 +238,7 @@ def closed(
             *tensors, result, saved = ctx.saved_tensors
             needs = ctx.needs_input_grad
             if takes_formula(grad):
-                return _defined(lambda *t: define(*t)[0], tensors, None, needs, grad)
+                return defined(lambda *t: define(*t)[0], tensors, None, needs, grad)
             found = adjoint(grad, tensors, result, saved)
             return tuple(g if need else None for g, need in zip(found, needs, strict=True))
 
@@ -252,7 +252,7 @@ def closed(
     return call
 
 
-def _defined(
+def defined(
     define: Callable[..., Tensor], given: Sequence[Tensor | None], shape: Any, needs: Sequence[bool], grad: Tensor
 ) -> tuple[Tensor | None, ...]:
     """Returns the gradients of a definition, which can be differentiated where autograd records.

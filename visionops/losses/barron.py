@@ -18,6 +18,7 @@ from torch import Tensor
 
 from visionops.errors import refuse
 
+from .blocks import recomputed
 from .reduction import Reduction, reduce
 from .robust import RHO, Rho, option, residuals, robust_loss
 
@@ -60,8 +61,8 @@ def barron(
 
     Gradient: to the images, alpha, scale and weight, of every order. By alpha it is exact at 0, 0 at -inf, and grows as
     log(1 / |a - 2|) at 2, where it is that of the dtype's epsilon away. Half precision computes in float32.
-    Autograd keeps one tensor of the residuals' size for an alpha that is a number, some twenty for a tensor; Z is
-    a sum of 79 values for each alpha (to 1e-8), cheap where there is one for each channel.
+    Autograd keeps one tensor of the residuals' size; Z is a sum of 79 values for each alpha (to 1e-8), cheap where
+    there is one for each channel.
     Source: Barron 2019. Its code ends at alpha = 2 with gradient 0, and reads Z from a table of splines.
 
     >>> x, zero = torch.tensor([1.0, 3.0]), torch.zeros(2)
@@ -99,14 +100,17 @@ def _of_shape(a: float) -> Rho:
     return Rho(lambda z: (b / a) * (a / 2 * (z / b).log1p()).expm1(), lambda z: ((a / 2 - 1) * (z / b).log1p()).exp())
 
 
-def general(z: Float[Tensor, "*shape"], a: Float[Tensor, "*#shape"]) -> Float[Tensor, "*shape"]:
-    """Returns rho of shapes that are a tensor."""
+def _general(z: Float[Tensor, "*shape"], a: Float[Tensor, "*#shape"]) -> Float[Tensor, "*shape"]:
+    """Returns rho."""
     eps = torch.finfo(z.dtype).eps
     # So far from both ends, where limits are taken, values are off by no more than they are rounded.
     a = a.clamp(min=-1 / eps)
     b = (a - 2).abs().clamp(min=eps)
     u = (z / b).log1p()
     return b * u / 2 * _phi(a * u / 2)
+
+
+general = recomputed(_general)
 
 
 def _phi(t: Tensor) -> Tensor:
@@ -125,4 +129,4 @@ def log_partition(a: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     inner = torch.pi / 2 * s.sinh()
     weights = torch.pi * STEP * inner.cosh() * s.cosh()  # of x and -x
     weights = torch.where(s > 0, weights, weights / 2)
-    return (general(inner.sinh().square(), a.double()[..., None]).neg().exp() * weights).sum(-1).log().to(a.dtype)
+    return (_general(inner.sinh().square(), a.double()[..., None]).neg().exp() * weights).sum(-1).log().to(a.dtype)

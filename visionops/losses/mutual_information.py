@@ -43,8 +43,7 @@ def mutual_information(
         range: (low, high), the ends of the histogram; what is beyond counts as the end, with gradient 0.
         mask: True where pixels count, broadcast to (*batch, c, h, w). What is masked, NaN too, reaches neither loss nor
             gradient; a channel without pixels is 0.
-        weight: of pixels in the histogram, broadcast to (*batch, c, h, w). With it the histogram is a product of
-            matrices, slower by far.
+        weight: of pixels in the histogram, broadcast to (*batch, c, h, w).
         reduction: "none" gives one for each channel, (*batch, c); "sum" their sum; "mean" their mean, of those that
             have pixels.
 
@@ -129,15 +128,14 @@ def _loss(
     low, high = (float(end) for end in range)
     x, y, weight = wide(prediction, target, weight)
     x, y = (v.clamp(low, high) for v in (x, y))
+    weights = None if weight is None else weight.to(x.dtype).expand(x.shape)
     if mask is not None:
         # The histogram leaves out what is outside its range.
-        x, y = (torch.where(mask, v, 2 * low - high if weight is None else low) for v in (x, y))
-        weight = None if weight is None else torch.where(mask, weight, 0)
-    if weight is not None:
-        joint = _weighted(x, y, weight, bins, low, high)
-    else:
-        joint = joint_sums(flatten(x), flatten(y), bins, low, high, TAPS)
-        joint = joint.reshape(*prediction.shape[:-2], bins, bins)
+        x, y = (torch.where(mask, v, 2 * low - high) for v in (x, y))
+        weights = None if weights is None else torch.where(mask, weights, 0)
+    flat = (None if v is None else flatten(v) for v in (x, y, weights))
+    joint = joint_sums(*flat, bins, low, high, TAPS)
+    joint = joint.reshape(*prediction.shape[:-2], bins, bins)
     total = joint.sum((-2, -1), keepdim=True)
     some = total > 0
     joint = joint / torch.where(some, total, 1)
@@ -150,21 +148,3 @@ def _loss(
 
 def _entropy(p: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch"]:
     return -(p * p.clamp(min=torch.finfo(p.dtype).tiny).log()).sum(-1)
-
-
-def _weighted(
-    x: Tensor, y: Tensor, weight: Tensor, bins: int, low: float, high: float
-) -> Float[Tensor, "*batch c bins bins"]:
-    """Returns the joint histogram of pixels that have weights, as `joint_sums` gives without."""
-    rows, columns = (_shares((v.flatten(-2) - low) * (bins / (high - low)) - 0.5, bins) for v in (x, y))
-    return (rows * weight.expand(x.shape).flatten(-2)[..., None, :]) @ columns.mT
-
-
-def _shares(at: Float[Tensor, "*batch n"], bins: int) -> Float[Tensor, "*batch bins n"]:
-    """Returns how much each pixel counts in each bin; what belongs beyond the outer bins counts in them."""
-    places = torch.arange(-2, bins + 2, device=at.device, dtype=at.dtype)
-    d = (at[..., None, :] - places[:, None]).abs()
-    near, far = 2 / 3 - d**2 + d**3 / 2, (2 - d).clamp(min=0) ** 3 / 6
-    shares = torch.where(d < 1, near, far)
-    first, inner, last = shares[..., :3, :], shares[..., 3:-3, :], shares[..., -3:, :]
-    return torch.cat([first.sum(-2, keepdim=True), inner, last.sum(-2, keepdim=True)], -2)

@@ -58,12 +58,16 @@ void add(const Source& image, int channel, const Bins& bins, double* sums) {
 }
 
 template <int TAPS>
-void add_pairs(const Source& first, const Source& second, int channel, const Bins& bins, double* sums) {
+void add_pairs(const Source& first, const Source& second, const Source* weights, int channel, const Bins& bins,
+               double* sums) {
   Share<TAPS> a, b;
   for (int64_t y = 0; y < first.height; ++y) {
     const float *const one = row_of(first, channel, y), *const two = row_of(second, channel, y);
+    const float* const weight = weights ? row_of(*weights, channel, y) : nullptr;
     for (int64_t x = 0; x < first.width; ++x) {
       if (!a.set(one[x * first.column_stride], bins) || !b.set(two[x * second.column_stride], bins)) continue;
+      if (weight)
+        for (float& share : a.weight) share *= weight[x * weights->column_stride];
       for (int i = 0; i < TAPS; ++i)
         for (int j = 0; j < TAPS; ++j)
           sums[int64_t{a.place[i]} * bins.count + b.place[j]] += static_cast<double>(a.weight[i] * b.weight[j]);
@@ -86,45 +90,51 @@ void spread(const float* grads, const Source& image, int channel, const Bins& bi
 }
 
 template <int TAPS>
-void spread_pairs(const float* grads, const Source& first, const Source& second, int channel, const Bins& bins,
-                  float* by_first, float* by_second) {
+void spread_pairs(const float* grads, const Source& first, const Source& second, const Source* weights, int channel,
+                  const Bins& bins, float* by_first, float* by_second, float* by_weights) {
   Share<TAPS> a, b;
   for (int64_t y = 0; y < first.height; ++y) {
     const float *const one = row_of(first, channel, y), *const two = row_of(second, channel, y);
+    const float* const weight = weights ? row_of(*weights, channel, y) : nullptr;
     for (int64_t x = 0; x < first.width; ++x) {
-      float left = 0, right = 0;
-      if (a.set(one[x * first.column_stride], bins) && b.set(two[x * second.column_stride], bins))
+      float left = 0, right = 0, sum = 0;
+      if (a.set(one[x * first.column_stride], bins) && b.set(two[x * second.column_stride], bins)) {
         for (int i = 0; i < TAPS; ++i)
           for (int j = 0; j < TAPS; ++j) {
             const float g = grads[int64_t{a.place[i]} * bins.count + b.place[j]];
             left += a.slope[i] * b.weight[j] * g;
             right += a.weight[i] * b.slope[j] * g;
+            sum += a.weight[i] * b.weight[j] * g;
           }
-      if (by_first) *by_first++ = left * bins.scale;
-      if (by_second) *by_second++ = right * bins.scale;
+        const float scale = bins.scale * (weight ? weight[x * weights->column_stride] : 1.0f);
+        left *= scale, right *= scale;
+      }
+      if (by_first) *by_first++ = left;
+      if (by_second) *by_second++ = right;
+      if (by_weights) *by_weights++ = sum;
     }
   }
 }
 
 template <class Function>
-void for_planes(const Source* images, int64_t batch, int channels, const Bins& bins, int threads,
-                const Function& function) {
-  const int64_t pixels = images[0].height * images[0].width * batch * channels;
-  parallel_for(batch * channels, threads_for(pixels * bins.taps * 2, threads), [&](int64_t plane) {
-    function(plane, plane / channels, static_cast<int>(plane % channels));
+void for_planes(const Images& images, const Bins& bins, int threads, const Function& function) {
+  const int64_t planes = images.batch * images.channels;
+  const int64_t pixels = images.first[0].height * images.first[0].width * planes;
+  parallel_for(planes, threads_for(pixels * bins.taps * 2, threads), [&](int64_t plane) {
+    function(plane, plane / images.channels, static_cast<int>(plane % images.channels));
   });
 }
 
 }  // namespace
 
-void bin_sums(const Source* first, const Source* second, int64_t batch, int channels, const Bins& bins, double* sums,
-              int threads) {
+void bin_sums(const Images& images, const Bins& bins, double* sums, int threads) {
+  const Source *const first = images.first, *const second = images.second, *const weights = images.weights;
   const int64_t size = second ? int64_t{bins.count} * bins.count : bins.count;
-  for_planes(first, batch, channels, bins, threads, [&](int64_t plane, int64_t b, int c) {
+  for_planes(images, bins, threads, [&](int64_t plane, int64_t b, int c) {
     double* const mine = sums + plane * size;
     if (second) {
       const auto run = bins.taps == 1 ? add_pairs<1> : bins.taps == 2 ? add_pairs<2> : add_pairs<4>;
-      run(first[b], second[b], c, bins, mine);
+      run(first[b], second[b], weights ? weights + b : nullptr, c, bins, mine);
     } else {
       const auto run = bins.taps == 1 ? add<1> : bins.taps == 2 ? add<2> : add<4>;
       run(first[b], c, bins, mine);
@@ -132,21 +142,23 @@ void bin_sums(const Source* first, const Source* second, int64_t batch, int chan
   });
 }
 
-void bin_sums_adjoint(const float* grads, const Source* first, const Source* second, int64_t batch, int channels,
-                      const Bins& bins, const int64_t* by_first, const int64_t* by_second, int threads) {
+void bin_sums_adjoint(const float* grads, const Images& images, const Bins& bins, const Outputs& outputs,
+                      int threads) {
+  const Source *const first = images.first, *const second = images.second, *const weights = images.weights;
   const int64_t size = second ? int64_t{bins.count} * bins.count : bins.count;
-  for_planes(first, batch, channels, bins, threads, [&](int64_t plane, int64_t b, int c) {
+  for_planes(images, bins, threads, [&](int64_t plane, int64_t b, int c) {
     const int64_t start = c * first[b].height * first[b].width;
-    const auto out = [&](const int64_t* outputs) {
-      return outputs ? reinterpret_cast<float*>(outputs[b]) + start : nullptr;
+    const auto out = [&](const int64_t* addresses) {
+      return addresses ? reinterpret_cast<float*>(addresses[b]) + start : nullptr;
     };
     const float* const mine = grads + plane * size;
     if (second) {
       const auto run = bins.taps == 2 ? spread_pairs<2> : spread_pairs<4>;
-      run(mine, first[b], second[b], c, bins, out(by_first), out(by_second));
+      run(mine, first[b], second[b], weights ? weights + b : nullptr, c, bins, out(outputs.by_first),
+          out(outputs.by_second), out(outputs.by_weights));
     } else {
       const auto run = bins.taps == 2 ? spread<2> : spread<4>;
-      run(mine, first[b], c, bins, out(by_first));
+      run(mine, first[b], c, bins, out(outputs.by_first));
     }
   });
 }

@@ -21,10 +21,18 @@ def bin_sums(
 
 
 def joint_sums(
-    image1: Float[Tensor, "b c h w"], image2: Float[Tensor, "b c h w"], bins: int, low: float, high: float, taps: int
+    image1: Float[Tensor, "b c h w"],
+    image2: Float[Tensor, "b c h w"],
+    weight: Float[Tensor, "b c h w"] | None,
+    bins: int,
+    low: float,
+    high: float,
+    taps: int,
 ) -> Shaped[Tensor, "b c bins bins"]:
-    """Returns how many pixels are in each pair of bins, of the first image along rows."""
+    """Returns how many pixels are in each pair of bins, of the first image along rows, or what they weigh."""
     (rows, first), (columns, second) = (_shares(x.flatten(2), bins, low, high, taps) for x in (image1, image2))
+    if weight is not None:
+        first = first * weight.flatten(2)[..., None]
     places = (rows[..., :, None] * bins + columns[..., None, :]).flatten(2)
     weights = (first[..., :, None] * second[..., None, :]).flatten(2)
     zeros = weights.new_zeros(()).expand(*image1.shape[:2], bins * bins)

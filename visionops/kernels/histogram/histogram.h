@@ -13,13 +13,22 @@ struct Bins {
   int taps;                // 1, 2 or 4
 };
 
-// Adds to `sums`, zeros (batch * channels, bins) or (batch * channels, bins, bins). Images are float32; of one alone
-// the second is null.
-void bin_sums(const Source* first, const Source* second, int64_t batch, int channels, const Bins& bins, double* sums,
-              int threads);
+// float32 of one size. Of one image alone the second is null, and so are weights where each pixel counts 1.
+struct Images {
+  const Source *first, *second, *weights;
+  int64_t batch;
+  int channels;
+};
 
-// Writes the gradients by the images, where there are outputs for them, given those by the sums.
-void bin_sums_adjoint(const float* grads, const Source* first, const Source* second, int64_t batch, int channels,
-                      const Bins& bins, const int64_t* by_first, const int64_t* by_second, int threads);
+// Addresses of what is (channels, height, width) for each sample, or null.
+struct Outputs {
+  const int64_t *by_first, *by_second, *by_weights;
+};
+
+// Adds to `sums`, zeros (batch * channels, bins) or (batch * channels, bins, bins).
+void bin_sums(const Images& images, const Bins& bins, double* sums, int threads);
+
+// Writes the gradients, where there are outputs for them, given those by the sums.
+void bin_sums_adjoint(const float* grads, const Images& images, const Bins& bins, const Outputs& outputs, int threads);
 
 }  // namespace visionops

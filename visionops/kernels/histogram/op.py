@@ -30,16 +30,25 @@ def bin_sums(
 
 
 def joint_sums(
-    image1: Float[Tensor, "b c h w"], image2: Float[Tensor, "b c h w"], bins: int, low: float, high: float, taps: int
+    image1: Float[Tensor, "b c h w"],
+    image2: Float[Tensor, "b c h w"],
+    weight: Float[Tensor, "b c h w"] | None,
+    bins: int,
+    low: float,
+    high: float,
+    taps: int,
 ) -> Shaped[Tensor, "b c bins bins"]:
-    """Returns how many pixels are in each pair of bins, of the first image along rows.
+    """Returns how many pixels are in each pair of bins, of the first image along rows, or what they weigh.
 
-    Gradient: of more taps than one, to both images.
+    Weights go with more taps than one.
+
+    Gradient: of more taps than one, to both images and the weight.
     """
-    if _is_compiled(image1, image2):
-        run = _pair_sums if native.may_run(image1, image2) else _joint_sums
-        return run(image1, image2, bins, low, high, taps)
-    return definition.joint_sums(image1, image2, bins, low, high, taps)
+    given = [t for t in (image1, image2, weight) if t is not None]
+    if _is_compiled(*given):
+        run = _pair_sums if native.may_run(*given) else _joint_sums
+        return run(image1, image2, weight, bins, low, high, taps)
+    return definition.joint_sums(image1, image2, weight, bins, low, high, taps)
 
 
 def _is_compiled(*images: Tensor) -> bool:
@@ -53,16 +62,21 @@ def _sums(image: Tensor, bins: int, low: float, high: float, taps: int) -> Tenso
     return _result(sums, taps).reshape(*image.shape[:2], bins)
 
 
-def _pair_sums(image1: Tensor, image2: Tensor, bins: int, low: float, high: float, taps: int) -> Tensor:
+def _pair_sums(
+    image1: Tensor, image2: Tensor, weight: Tensor | None, bins: int, low: float, high: float, taps: int
+) -> Tensor:
     sums = native.module.joint_sums(
-        native.describe(image1), native.describe(image2), image1.shape[1], bins, low, high, taps,
-        torch.get_num_threads(),
-    )  # fmt: skip
+        *_described(image1, image2, weight), image1.shape[1], bins, low, high, taps, torch.get_num_threads()
+    )
     return _result(sums, taps).reshape(*image1.shape[:2], bins, bins)
 
 
 def _result(sums: np.ndarray, taps: int) -> Tensor:
     return torch.from_numpy(sums).to(torch.int64 if taps == 1 else torch.float32)
+
+
+def _described(*tensors: Tensor | None) -> list[Any]:
+    return [None if t is None else native.describe(t) for t in tensors]
 
 
 def _sums_adjoint(
@@ -81,19 +95,20 @@ def _pair_sums_adjoint(
 ) -> Sequence[Tensor | None]:
     out = [native.empty(t.shape, torch.float32) if need else None for t, need in zip(given, needs, strict=True)]
     native.module.joint_sums_adjoint(
-        native.host(grad, np.float32), *map(native.describe, given), *fixed,
+        native.host(grad, np.float32), *_described(*given), *fixed,
         *(None if t is None else native.addresses(t) for t in out), torch.get_num_threads(),
     )  # fmt: skip
     return out
 
 
-def _like(square: bool) -> Any:
-    def empty(image: Tensor, *rest: Any) -> Tensor:
-        bins, _, _, taps = rest[-4:]
-        shape = (*image.shape[:2], bins, bins) if square else (*image.shape[:2], bins)
-        return image.new_empty(shape, dtype=torch.int64 if taps == 1 else None)
+def _like_sums(image: Tensor, bins: int, low: float, high: float, taps: int) -> Tensor:
+    return image.new_empty((*image.shape[:2], bins), dtype=torch.int64 if taps == 1 else None)
 
-    return empty
+
+def _like_pair_sums(
+    image1: Tensor, image2: Tensor, weight: Tensor | None, bins: int, low: float, high: float, taps: int
+) -> Tensor:
+    return image1.new_empty((*image1.shape[:2], bins, bins), dtype=torch.int64 if taps == 1 else None)
 
 
 _bin_sums = primitive(
@@ -103,15 +118,15 @@ _bin_sums = primitive(
     forward=_sums,
     adjoint=_sums_adjoint,
     define=definition.bin_sums,
-    like=_like(square=False),
+    like=_like_sums,
 )
 
 _joint_sums = primitive(
     "joint_sums",
-    tensors="Tensor image1, Tensor image2",
+    tensors="Tensor image1, Tensor image2, Tensor? weight",
     static="int bins, float low, float high, int taps",
     forward=_pair_sums,
     adjoint=_pair_sums_adjoint,
     define=definition.joint_sums,
-    like=_like(square=True),
+    like=_like_pair_sums,
 )
