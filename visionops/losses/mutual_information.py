@@ -133,8 +133,8 @@ def _loss(
         # The histogram leaves out what is outside its range.
         x, y = (torch.where(mask, v, 2 * low - high) for v in (x, y))
         weights = None if weights is None else torch.where(mask, weights, 0)
-    flat = (None if v is None else flatten(v) for v in (x, y, weights))
-    joint = joint_sums(*flat, bins, low, high, TAPS)
+    weights = None if weights is None else flatten(weights)
+    joint = joint_sums(flatten(x), flatten(y), weights, bins, low, high, TAPS)
     joint = joint.reshape(*prediction.shape[:-2], bins, bins)
     total = joint.sum((-2, -1), keepdim=True)
     some = total > 0
