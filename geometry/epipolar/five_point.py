@@ -229,8 +229,8 @@ def _equations(basis: Tensor) -> Tensor:
     left, right, goes = _tables()
     where = torch.tensor(goes, dtype=basis.dtype, device=basis.device)
     a, b = basis[:, left], basis[:, right]
-    twice = torch.tensor([1.0 if i == j else 2.0 for i, j in zip(left, right, strict=True)], dtype=basis.dtype)
-    twice = twice.to(basis.device)[:, None, None]
+    orders = [1.0 if i == j else 2.0 for i, j in zip(left, right, strict=True)]
+    twice = torch.tensor(orders, dtype=basis.dtype, device=basis.device)[:, None, None]
     gram = a @ b.mT
     gram = twice / 2 * (gram + gram.mT)  # of every pair, both orders
     trace = gram.diagonal(dim1=-2, dim2=-1).sum(-1)[..., None, None]
