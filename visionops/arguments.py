@@ -29,6 +29,15 @@ def check_image(function: str, image: Tensor, *, channels: int | None = None, fl
         raise refuse(function, "image", rule, image.dtype, "Convert it, in [0, 1].")
 
 
+def not_floating(function: str, argument: str, rule: str, value: Any) -> ValueError:
+    """Returns the error of a value that is no floating tensor, with what to do about it."""
+    if not isinstance(value, Tensor):
+        remedy = "torch.from_numpy makes one." if isinstance(value, np.ndarray) else ""
+        return refuse(function, argument, rule, type(value).__name__, remedy)
+    remedy = "Divide an image by 255." if value.dtype == torch.uint8 else "Call .float()."
+    return refuse(function, argument, rule, value.dtype, remedy)
+
+
 def check_guide(function: str, image: Tensor, guide: Tensor) -> Tensor:
     """Returns the guide, which must be floating or uint8, of the image's batch and size."""
     want = (*image.shape[:-3], "g", *image.shape[-2:])

@@ -1,4 +1,4 @@
-"""What functions of geometry and losses share: nothing in half precision, whatever the inputs and whatever is around.
+"""What geometry, losses and metrics share: nothing in half precision, whatever the inputs and whatever is around.
 
 A product of 3 x 3 matrices in bfloat16 moves pixel 511 to 512, and the sum of 512 x 512 ones is no float16.
 """
@@ -6,7 +6,7 @@ A product of 3 x 3 matrices in bfloat16 moves pixel 511 to 512, and the sum of 5
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from types import FunctionType
 from typing import Any, TypeVar
@@ -23,22 +23,26 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 def exact(function: Function) -> Function:
     """Returns a function that autocast leaves alone, and that computes in float32 what comes in half precision.
 
-    Results then have the dtype of the first half-precision input.
+    Where all that comes is of one half precision, so are results; but under autocast they are float32, as those of
+    torch's losses are: a scaler multiplies them by what a half cannot hold.
     """
 
     @functools.wraps(function)
     def run(*args: Any, **options: Any) -> Any:
-        half = _half_of((*args, *options.values()))
+        dtypes = _dtypes((*args, *options.values()))
         devices = [d for d in ("cpu", "cuda") if torch.is_autocast_enabled(d)]
-        if half is None and not devices:
+        some = any(dtype in HALF for dtype in dtypes)
+        if not some and not devices:
             return function(*args, **options)
-        if half is not None:
+        if some:
             args, options = pytree.tree_map(_widened, (args, options))
         with ExitStack() as stack:
             for device in devices:
                 stack.enter_context(torch.autocast(device, enabled=False))
             result = function(*args, **options)
-        return result if half is None else pytree.tree_map(lambda value: _narrowed(value, half), result)
+        if not some or devices or any(dtype != dtypes[0] for dtype in dtypes):
+            return result
+        return pytree.tree_map(lambda value: _narrowed(value, dtypes[0]), result)
 
     return run  # type: ignore[return-value]
 
@@ -46,19 +50,21 @@ def exact(function: Function) -> Function:
 def make_exact(module: str, names: Sequence[str], namespace: dict[str, Any]) -> None:
     """Puts `exact` around the functions among the public names of a module; its classes see to themselves."""
     for name in names:
-        if isinstance(namespace[name], FunctionType):
+        if isinstance(namespace.get(name), FunctionType):
             namespace[name] = exact(namespace[name])
             namespace[name].__module__ = module  # where pickle finds it
 
 
-def _half_of(values: Sequence[Any]) -> torch.dtype | None:
+def _dtypes(values: Iterable[Any]) -> list[torch.dtype]:
+    """Returns the dtypes of floating tensors, of a camera that of its matrix."""
+    found = []
     for value in values:
-        if isinstance(value, list | tuple) and (half := _half_of(value)) is not None:
-            return half
-        tensor = getattr(value, "matrix", value)  # a camera's
-        if isinstance(tensor, Tensor) and tensor.dtype in HALF:
-            return tensor.dtype
-    return None
+        if isinstance(value, list | tuple | dict):
+            found += _dtypes(value.values() if isinstance(value, dict) else value)
+        tensor = getattr(value, "matrix", value)
+        if isinstance(tensor, Tensor) and tensor.is_floating_point():
+            found.append(tensor.dtype)
+    return found
 
 
 def _widened(value: Any) -> Any:

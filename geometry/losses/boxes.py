@@ -25,7 +25,6 @@ from visionops.losses.reduction import (
     hide,
     ratio,
     reduce,
-    wide,
 )
 
 Measure = Callable[[Tensor, Tensor], Tensor]
@@ -190,7 +189,7 @@ def _loss(
     check_mask(function, mask, prediction.shape[:-1])
     check_weight(function, weight, prediction.shape[:-1])
     check_reduction(function, reduction)
-    a, b = hide(None if mask is None else mask[..., None], *wide(prediction, target))
+    a, b = hide(None if mask is None else mask[..., None], prediction, target)
     return reduce(1 - measure(a, b), reduction, mask=mask, weight=weight, dtype=prediction.dtype)
 
 
@@ -219,9 +218,7 @@ def _diou(a: Tensor, b: Tensor) -> Tensor:
 
 def _ciou(a: Tensor, b: Tensor) -> Tensor:
     shape = 4 / math.pi**2 * (_slant(a) - _slant(b)).square()
-    with torch.no_grad():
-        alpha = 1 - _iou(a, b) + shape
-        alpha = ratio(shape, alpha)
+    alpha = ratio(shape, 1 - _iou(a, b) + shape).detach()  # no_grad would not stop forward mode
     return _diou(a, b) - alpha * shape
 
 

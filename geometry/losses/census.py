@@ -20,7 +20,7 @@ from visionops.errors import refuse
 from visionops.kernels.box import filter_box
 from visionops.kernels.functions import defined, is_traced, takes_formula
 from visionops.losses.blocks import blocks
-from visionops.losses.reduction import Reduction, check_mask, check_reduction, check_weight, hide, reduce, wide
+from visionops.losses.reduction import Reduction, check_mask, check_reduction, check_weight, hide, reduce
 
 from .fields import check_alike, check_fields, of_pixels
 
@@ -77,7 +77,7 @@ def census(
     check_weight(function, weight, of_pixels(image))
     check_reduction(function, reduction)
     dtype, radius = image.dtype, window_size // 2
-    image, target = hide(mask, *wide(image, target))
+    image, target = hide(mask, image, target)
     if image.shape[-3] == 3:
         image, target = rgb_to_grayscale(image), rgb_to_grayscale(target)
     counts = _fits(image, radius) if mask is None else _fits(image, radius) & mask

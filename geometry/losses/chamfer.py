@@ -12,7 +12,7 @@ from torch import Tensor
 from visionops.errors import refuse
 from visionops.geometry.arguments import check_batches, check_points
 from visionops.kernels.functions import opaque
-from visionops.losses.reduction import Reduction, check_mask, check_reduction, check_weight, hide, reduce, wide
+from visionops.losses.reduction import Reduction, check_mask, check_reduction, check_weight, hide, reduce
 from visionops.losses.robust import safe_root
 
 from .views import check_mask_of, counts_of
@@ -83,7 +83,7 @@ def chamfer(
 def _set(points: Tensor, mask: Tensor | None, batch: torch.Size, samples: Tensor | None) -> tuple[Tensor, Tensor]:
     """Returns the points (*batch, n, d), 0 where they do not count, and which do. There is one at least."""
     counts = counts_of(mask, (*batch, points.shape[-2]), points, samples)
-    (points,) = wide(points.expand(*batch, *points.shape[-2:]))
+    points = points.expand(*batch, *points.shape[-2:])
     if mask is not None or samples is not None:
         (points,) = hide(counts[..., None], points)
     if not points.shape[-2]:

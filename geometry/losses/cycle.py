@@ -15,7 +15,7 @@ from torch import Tensor
 from visionops.errors import refuse
 from visionops.geometry.arguments import check_batches, check_matrix, promoted
 from visionops.geometry.linalg import transform_points
-from visionops.losses.reduction import Reduction, check_mask, check_reduction, check_weight, hide, reduce, wide
+from visionops.losses.reduction import Reduction, check_mask, check_reduction, check_weight, hide, reduce
 from visionops.losses.robust import Kernel
 
 from .homography_corner import corners, over_corners
@@ -25,7 +25,7 @@ def cycle_consistency(
     *homographies: Float[Tensor, "*batch 3 3"],
     size: Sequence[int],
     kernel: Kernel = "l1",
-    scale: float | Tensor = 1.0,
+    scale: float | Float[Tensor, "*#batch"] = 1.0,
     mask: Bool[Tensor, "*#batch"] | None = None,
     weight: Float[Tensor, "*#batch"] | None = None,
     reduction: Reduction = "mean",
@@ -38,7 +38,7 @@ def cycle_consistency(
         size: (height, width) of the image where the cycle starts, whose corners are the centres of its corner pixels.
             The same cycle from another view is another loss: `cycle_consistency(H21, H12, size=size2)`.
         kernel: rho, of each squared distance; else as of `homography_corner`.
-        scale: where the kernel turns from quadratic, in pixels.
+        scale: where the kernel turns from quadratic, in pixels: a number, or one for each sample.
         mask: True where samples count, broadcast to (*batch). What is masked, NaN too, reaches neither loss nor
             gradient.
         weight: of each sample, broadcast to (*batch).
@@ -67,7 +67,7 @@ def cycle_consistency(
     check_weight(function, weight, batch)
     check_reduction(function, reduction)
     dtype = homographies[0].dtype
-    homographies = promoted(*wide(*homographies))
+    homographies = promoted(*homographies)
     if mask is not None:
         homographies = hide(mask[..., None, None], *homographies)
     around = functools.reduce(lambda before, after: after @ before, homographies)

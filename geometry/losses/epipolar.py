@@ -13,7 +13,7 @@ from torch import Tensor
 
 from visionops.geometry.arguments import check_batches, check_matrix, check_points, check_same_points
 from visionops.geometry.epipolar import sampson_distance, symmetric_epipolar_distance
-from visionops.losses.reduction import Reduction, check_mask, check_reduction, check_weight, hide, reduce, wide
+from visionops.losses.reduction import Reduction, check_mask, check_reduction, check_weight, hide, reduce
 from visionops.losses.robust import Kernel, robust_kernel
 
 
@@ -115,7 +115,6 @@ def _loss(
     check_weight(function, weight, shape)
     check_reduction(function, reduction)
     dtype = F.dtype
-    F, points1, points2 = wide(F, points1, points2)
     if mask is not None:
         # A matrix that was not found goes with its matches.
         (F,) = hide(mask.expand(shape).any(-1)[..., None, None], F)

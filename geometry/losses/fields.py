@@ -12,7 +12,7 @@ from torch import Tensor
 from visionops.errors import refuse
 from visionops.kernels.functions import is_traced, takes_formula
 from visionops.losses.blocks import blocks
-from visionops.losses.reduction import check_floating
+from visionops.losses.reduction import check_floating, check_pair
 
 IMAGE = "(*batch, c, h, w)"
 
@@ -30,10 +30,7 @@ def check_fields(function: str, argument: str, value: Any, channels: int | None 
 
 def check_alike(function: str, argument: str, value: Any, other: str, like: Tensor) -> None:
     """Raises unless a value has the shape and dtype of another, which was checked."""
-    check_floating(function, argument, value, IMAGE)
-    if value.shape != like.shape or value.dtype != like.dtype:
-        got = f"{tuple(value.shape)} of {value.dtype} beside {tuple(like.shape)} of {like.dtype}"
-        raise refuse(function, argument, f"of the shape and dtype of {other}", got)
+    check_pair(function, like, value, IMAGE, (other, argument))
 
 
 def check_beside(function: str, argument: str, value: Any, other: str, like: Tensor) -> None:

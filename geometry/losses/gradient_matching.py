@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from visionops.arguments import check_count
-from visionops.losses.reduction import Reduction, check_mask, check_reduction, check_weight, hide, reduce, wide
+from visionops.losses.reduction import Reduction, check_mask, check_reduction, check_weight, hide, reduce
 
 from .fields import check_alike, check_fields
 from .variation import Edges, portions_of, variation
@@ -61,7 +61,7 @@ def gradient_matching(
     check_mask(function, mask, prediction.shape)
     check_weight(function, weight, prediction.shape)
     check_reduction(function, reduction)
-    apart = torch.sub(*hide(mask, *wide(prediction, target)))
+    apart = torch.sub(*hide(mask, prediction, target))
     size = apart.shape[-2:]
     mask = None if mask is None else mask.expand(*mask.shape[:-2], *size)
     weight = None if weight is None else weight.to(apart.dtype).expand(*weight.shape[:-2], *size)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from visionops.geometry.arguments import check_batches, check_matrix
 from visionops.geometry.linalg import transform_points
-from visionops.losses.reduction import Reduction, check_mask, check_reduction, check_weight, hide, reduce, wide
+from visionops.losses.reduction import Reduction, check_fits, check_mask, check_reduction, check_weight, hide, reduce
 from visionops.losses.robust import Kernel, robust_kernel
 from visionops.resample.warping import check_size
 
@@ -24,7 +24,7 @@ def homography_corner(
     *,
     size: Sequence[int],
     kernel: Kernel = "l1",
-    scale: float | Tensor = 1.0,
+    scale: float | Float[Tensor, "*#batch"] = 1.0,
     mask: Bool[Tensor, "*#batch"] | None = None,
     weight: Float[Tensor, "*#batch"] | None = None,
     reduction: Reduction = "mean",
@@ -38,7 +38,7 @@ def homography_corner(
             0) to (width - 1, height - 1).
         kernel: rho, of each squared distance; see `visionops.losses.robust`. "l1" is the distance, the "mean average
             corner error" of evaluations; "l2" its square, which 4-point networks are trained with.
-        scale: where the kernel turns from quadratic, in pixels.
+        scale: where the kernel turns from quadratic, in pixels: a number, or one for each sample.
         mask: True where samples count, broadcast to (*batch). What is masked, NaN too, reaches neither loss nor
             gradient.
         weight: of each sample, broadcast to (*batch).
@@ -65,7 +65,6 @@ def homography_corner(
     check_weight(function, weight, batch)
     check_reduction(function, reduction)
     dtype = prediction.dtype
-    prediction, target = wide(prediction, target)
     if mask is not None:
         prediction, target = hide(mask[..., None, None], prediction, target)
     start = corners(function, size, prediction)
@@ -81,7 +80,10 @@ def corners(function: str, size: Sequence[int], like: Tensor) -> Float[Tensor, "
 
 
 def over_corners(
-    function: str, apart: Float[Tensor, "*batch 4 2"], kernel: Kernel, scale: float | Tensor
+    function: str, apart: Float[Tensor, "*batch 4 2"], kernel: Kernel, scale: float | Float[Tensor, "*#batch"]
 ) -> Float[Tensor, "*batch"]:
     """Returns the mean over corners of rho of how far apart they are."""
+    if isinstance(scale, Tensor):
+        check_fits(function, "scale", scale, apart.shape[:-2])
+        scale = scale[..., None]
     return robust_kernel(function, kernel, apart.square().sum(-1), scale).mean(-1)

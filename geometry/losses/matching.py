@@ -21,7 +21,6 @@ from visionops.losses.reduction import (
     check_reduction,
     check_weight,
     reduce,
-    wide,
 )
 
 from .views import check_mask_of, counts_of
@@ -80,8 +79,7 @@ def matching_nll(
     check_weight(function, weight, batch)
     check_reduction(function, reduction)
     dtype = log_assignment.dtype
-    (logs,) = wide(log_assignment)
-    logs = logs.expand(*batch, *logs.shape[-2:])
+    logs = log_assignment.expand(*batch, *log_assignment.shape[-2:])
     rows, columns = counts_of(mask1, (*batch, m), logs, mask), counts_of(mask2, (*batch, n), logs, mask)
     if target.dtype == torch.bool:
         positive, found, negative, lost = _of_matrix(logs, target, rows, columns)
@@ -142,7 +140,6 @@ def dual_softmax(
         if logits is not None and tuple(logits.shape) != (*batch, count):
             raise refuse(function, name, f"of shape {(*batch, count)}", tuple(logits.shape))
     dtype = scores.dtype
-    scores, matchability1, matchability2 = wide(scores, matchability1, matchability2)
     rows, columns = counts_of(mask1, (*batch, m), scores), counts_of(mask2, (*batch, n), scores)
     masked = mask1 is not None or mask2 is not None
     live = rows[..., :, None] & columns[..., None, :]

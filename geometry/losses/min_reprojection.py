@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from visionops.errors import refuse
-from visionops.losses.reduction import Reduction, check_mask, check_reduction, check_weight, hide, reduce, wide
+from visionops.losses.reduction import Reduction, check_mask, check_reduction, check_weight, hide, reduce
 
 from .fields import check_alike, check_fields, of_pixels
 from .photometric import around, check_ssim, unlikeness
@@ -77,7 +77,7 @@ def min_reprojection(
     best, counts = _least([_error(v, target, _both(s, mask), ssim_weight) for v, s in zip(views, seen, strict=True)])
     if others:
         still, _ = _least([_error(v, target, mask, ssim_weight) for v in others])
-        best = torch.where(still <= best, still, best)
+        best = torch.where((still <= best) | still.isnan(), still, best)
     return reduce(best, reduction, mask=counts, weight=weight, dtype=target.dtype)
 
 
@@ -114,7 +114,7 @@ def _both(visible: Tensor | None, mask: Tensor | None) -> Tensor | None:
 
 def _error(view: Tensor, target: Tensor, mask: Tensor | None, ssim_weight: float) -> tuple[Tensor, Tensor | None]:
     """Returns the errors of a view, and where they count."""
-    x, y = hide(mask, *wide(view, target))
+    x, y = hide(mask, view, target)
     return unlikeness(x, y, ssim_weight), around(mask, target, ssim_weight)
 
 

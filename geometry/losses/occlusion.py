@@ -16,7 +16,6 @@ from torch import Tensor
 from visionops.arguments import check_range
 from visionops.geometry.spatial import warp_by_flow
 from visionops.geometry.spatial.rays import pixel_grid
-from visionops.losses.reduction import wide
 
 from .fields import check_alike, check_fields
 
@@ -56,7 +55,7 @@ def forward_backward_occlusion(
     check_alike(function, "flow21", flow21, "flow12", flow12)
     for name, value in (("alpha", alpha), ("beta", beta)):
         check_range(function, name, value, 0)
-    there, back = wide(flow12.detach(), flow21.detach())
+    there, back = flow12.detach(), flow21.detach()
     back, inside = warp_by_flow(back, there, return_valid=True)
     apart, own = (there + back).square().sum(-3, keepdim=True), there.square() + back.square()
     return ~(inside & apart.isfinite() & (apart <= alpha * own.sum(-3, keepdim=True) + beta))
@@ -103,7 +102,7 @@ def range_map_occlusion(
     function = "range_map_occlusion"
     check_fields(function, "flow21", flow21, 2, least=1)
     check_range(function, "threshold", threshold, 0, 1)
-    (flow,) = wide(flow21.detach())
+    flow = flow21.detach()
     count = _covered(flow.reshape(-1, *flow.shape[-3:])).reshape(*flow.shape[:-3], 1, *flow.shape[-2:])
     occluded = count < threshold
     return (occluded, count.to(flow21.dtype)) if return_count else occluded

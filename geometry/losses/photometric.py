@@ -19,7 +19,7 @@ from visionops.kernels import native
 from visionops.kernels.box import cpu as box
 from visionops.kernels.functions import defined, is_traced, takes_formula
 from visionops.losses.blocks import BLOCK
-from visionops.losses.reduction import Reduction, check_mask, check_reduction, check_weight, hide, reduce, wide
+from visionops.losses.reduction import Reduction, check_mask, check_reduction, check_weight, hide, reduce
 from visionops.losses.ssim import whole_windows
 from visionops.metrics.ssim import Window, similarity
 
@@ -71,7 +71,7 @@ def photometric(
     check_mask(function, mask, of_pixels(image))
     check_weight(function, weight, of_pixels(image))
     check_reduction(function, reduction)
-    x, y = hide(mask, *wide(image, target))
+    x, y = hide(mask, image, target)
     values = unlikeness(x, y, ssim_weight)
     return reduce(values, reduction, mask=around(mask, image, ssim_weight), weight=weight, dtype=image.dtype)
 

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from visionops.arguments import check_range
-from visionops.losses.reduction import Reduction, check_mask, check_reduction, check_weight, hide, reduce, wide
+from visionops.losses.reduction import Reduction, check_mask, check_reduction, check_weight, hide, reduce
 from visionops.losses.robust import safe_root
 
 from .fields import check_alike, check_beside, check_fields, of_pixels
@@ -70,13 +70,12 @@ def pointmap_confidence(
     check_mask(function, mask, of_pixels(prediction))
     check_weight(function, weight, of_pixels(prediction))
     check_reduction(function, reduction)
-    x, y = hide(mask, *wide(prediction, target))
+    x, y = hide(mask, prediction, target)
     if normalize:
         x, y = (t / _scale(t, mask) for t in (x, y))
     values = _length(x - y)
     if confidence is not None:
-        (c,) = wide(confidence)
-        c = c if mask is None else torch.where(mask, c, 1)
+        c = confidence if mask is None else torch.where(mask, confidence, 1)
         values = c * values - alpha * c.log()
     return reduce(values, reduction, mask=mask, weight=weight, dtype=prediction.dtype)
 

@@ -15,7 +15,7 @@ from visionops.arguments import check_choice
 from visionops.errors import refuse
 from visionops.geometry.arguments import check_batches, check_matrix, check_vector, promoted
 from visionops.geometry.rotations import geodesic_distance
-from visionops.losses.reduction import Reduction, check_mask, check_reduction, check_weight, hide, reduce, wide
+from visionops.losses.reduction import Reduction, check_mask, check_reduction, check_weight, hide, reduce
 from visionops.losses.robust import broadcasts
 
 from .views import length
@@ -64,7 +64,7 @@ def rotation_geodesic(
     dtype = prediction.dtype
     if mask is not None:
         prediction, target = hide(mask[..., None, None], prediction, target)
-    values = geodesic_distance(*wide(prediction, target))
+    values = geodesic_distance(prediction, target)
     return reduce(values, reduction, mask=mask, weight=weight, dtype=dtype)
 
 
@@ -127,7 +127,7 @@ def pose(
     check_weight(function, weight, batch)
     check_reduction(function, reduction)
     dtype = R.dtype
-    R, t, target_R, target_t = promoted(*wide(R, t, target_R, target_t))
+    R, t, target_R, target_t = promoted(R, t, target_R, target_t)
     if mask is not None:
         R, target_R = hide(mask[..., None, None], R, target_R)
         t, target_t = hide(mask[..., None], t, target_t)

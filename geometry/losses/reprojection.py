@@ -21,7 +21,7 @@ from visionops.geometry.arguments import (
 )
 from visionops.geometry.cameras import Camera, PinholeCamera
 from visionops.geometry.cameras.camera import as_camera
-from visionops.losses.reduction import Reduction, check_mask, check_reduction, check_weight, hide, reduce, wide
+from visionops.losses.reduction import Reduction, check_mask, check_reduction, check_weight, hide, reduce
 from visionops.losses.robust import Kernel, robust_kernel
 
 from .views import length
@@ -82,7 +82,7 @@ def reprojection(
     if behind is not None:
         check_positive(function, "behind", behind)
     dtype = points3d.dtype
-    points3d, points2d, R, t = promoted(*wide(points3d, points2d, R, t))
+    points3d, points2d, R, t = promoted(points3d, points2d, R, t)
     if mask is not None:
         points3d, points2d = hide(mask[..., None], points3d, points2d)
     seen = points3d @ R.mT + t[..., None, :]

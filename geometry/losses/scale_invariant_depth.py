@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from visionops.arguments import check_positive, check_range
-from visionops.losses.reduction import Reduction, check_mask, check_reduction, check_weight, reduce, wide
+from visionops.losses.reduction import Reduction, check_mask, check_reduction, check_weight, reduce
 from visionops.losses.robust import safe_root
 
 from .fields import check_alike, check_fields
@@ -64,7 +64,6 @@ def scale_invariant_depth(
     check_weight(function, weight, prediction.shape)
     check_reduction(function, reduction)
     dtype = prediction.dtype
-    prediction, target = wide(prediction, target)
     counts = (target > min_depth) & (target < torch.inf)
     counts = counts if mask is None else counts & mask
     d = _log(torch.where(counts, prediction, 1), min_depth) - torch.where(counts, target, 1).log()

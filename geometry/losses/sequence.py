@@ -12,7 +12,7 @@ from torch import Tensor
 
 from visionops.arguments import check_positive, check_range
 from visionops.errors import refuse
-from visionops.losses.reduction import Reduction, check_mask, check_reduction, check_weight, reduce, wide
+from visionops.losses.reduction import Reduction, check_mask, check_reduction, check_weight, reduce
 
 from .fields import check_alike, check_fields, mean_distance, of_pixels
 
@@ -66,8 +66,7 @@ def sequence_loss(
     check_reduction(function, reduction)
     counts = _within(target, max_flow)
     counts = counts if mask is None else counts & mask
-    truth, *found = wide(target, *predictions)
-    values = mean_distance(found, truth, counts, gamma)
+    values = mean_distance(predictions, target, counts, gamma)
     return reduce(values, reduction, mask=counts, weight=weight, dtype=target.dtype)
 
 
@@ -79,7 +78,7 @@ def _check_range(function: str, gamma: float, max_flow: float | None) -> None:
 
 def _within(target: Tensor, max_flow: float | None) -> Bool[Tensor, "*batch 1 h w"]:
     """Returns where all components are finite and their length is less than the most."""
-    (target,) = wide(target.detach())
+    target = target.detach()
     if max_flow is None:
         return target.isfinite().all(-3, keepdim=True)
     return target.square().sum(-3, keepdim=True) < max_flow**2

@@ -19,7 +19,7 @@ from visionops.arguments import check_choice, check_count, check_positive
 from visionops.geometry.arguments import finite_rows, or_nan
 from visionops.geometry.implicit.steps import GRADS, Grad, is_watched, may_branch, newton_steps
 from visionops.kernels.functions import opaque
-from visionops.losses.reduction import check_floating, wide
+from visionops.losses.reduction import check_floating
 
 from .matching import HIDDEN, over_temperature
 from .views import check_mask_of, counts_of
@@ -80,7 +80,6 @@ def sinkhorn_assignment(
     check_mask_of(function, "mask1", mask1, (*batch, m))
     check_mask_of(function, "mask2", mask2, (*batch, n))
     dtype = scores.dtype
-    (scores,) = wide(scores)
     rows, columns = counts_of(mask1, (*batch, m), scores), counts_of(mask2, (*batch, n), scores)
     live = rows[..., :, None] & columns[..., None, :] & (scores != -torch.inf)
     scores = torch.where(live, scores, 0)

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from visionops.arguments import check_choice, check_range
-from visionops.losses.reduction import Reduction, check_mask, check_reduction, check_weight, hide, wide
+from visionops.losses.reduction import Reduction, check_mask, check_reduction, check_weight, hide
 
 from .fields import check_beside, check_fields, of_pixels
 from .variation import Edges, portions_of, scales_of, variation, variation_maps
@@ -84,7 +84,7 @@ def smoothness(
 ) -> Tensor:
     """Returns the variation of a field, over its mean if it is to be normalised, reduced."""
     dtype = field.dtype
-    field, image = hide(mask, *wide(field, edges.image))
+    field, image = hide(mask, field, edges.image)
     edges = edges._replace(image=image)
     portions = portions_of(mask, None if weight is None else weight.to(field.dtype), field, edges.order)
     size = _mean_size(field, mask) if normalize else None

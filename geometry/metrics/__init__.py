@@ -6,6 +6,8 @@ torchmetrics, which is imported with the first of them.
 
 from typing import TYPE_CHECKING, Any
 
+from visionops.precision import make_exact as _make_exact
+
 from .auc import auc_from_errors
 from .mean_average_precision import mean_average_precision
 from .pose_errors import pose_errors
@@ -14,6 +16,12 @@ if TYPE_CHECKING:
     from .accumulate import MeanAveragePrecision, PoseAUC
 
 __all__ = ["MeanAveragePrecision", "PoseAUC", "auc_from_errors", "mean_average_precision", "pose_errors"]
+
+_make_exact(__name__, __all__, globals())
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def __getattr__(name: str) -> Any:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from visionops.metrics.accumulate import Metric, keep_apart
+from visionops.precision import exact
 
 from .auc import THRESHOLDS, auc_from_errors, check_thresholds
 from .mean_average_precision import IOU_THRESHOLDS, BoxFormat, Matches, check_options, matched, precision_of
@@ -64,6 +65,7 @@ class PoseAUC(_Lists):
         self.add_list("errors", dtype=torch.float64)
         keep_apart(self, "PoseAUC", signed=signed)
 
+    @exact
     def update(self, R: Tensor, t: Tensor, target_R: Tensor, target_t: Tensor, mask: Tensor | None = None) -> None:
         """Adds the poses of a batch."""
         errors = pose_errors(R, t, target_R, target_t, signed=self.signed, mask=mask).largest.double()
@@ -108,6 +110,7 @@ class MeanAveragePrecision(_Lists):
         self.add_state("targets", torch.zeros(classes, dtype=torch.int64), dist_reduce_fx="sum")
         keep_apart(self, name, classes=classes, thresholds=self.iou_thresholds, **self.settings)
 
+    @exact
     def update(
         self, boxes: Any, scores: Any, labels: Any, target_boxes: Any, target_labels: Any,
         mask: Tensor | None = None, target_mask: Tensor | None = None,

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from visionops.errors import refuse
-from visionops.losses.reduction import check_floating, check_mask, wide
+from visionops.losses.reduction import check_floating, check_mask
 
 THRESHOLDS = (5.0, 10.0, 20.0)
 
@@ -52,10 +52,10 @@ def auc_from_errors(
         raise refuse("auc_from_errors", "errors", "of shape (*batch, n)", tuple(errors.shape))
     check_mask("auc_from_errors", mask, errors.shape)
     check_thresholds("auc_from_errors", "thresholds", thresholds)
-    (wider,) = wide(errors.detach())
-    counts = ~wider.isnan() if mask is None else mask & ~wider.isnan()
-    order = torch.where(counts, wider, torch.inf).sort(-1).values
-    number = torch.ones_like(wider, dtype=torch.bool) if mask is None else mask.expand(wider.shape)
+    errors = errors.detach()
+    counts = ~errors.isnan() if mask is None else mask & ~errors.isnan()
+    order = torch.where(counts, errors, torch.inf).sort(-1).values
+    number = torch.ones_like(errors, dtype=torch.bool) if mask is None else mask.expand(errors.shape)
     number = number.sum(-1, keepdim=True)
     recall = torch.arange(1, order.shape[-1] + 1, device=order.device, dtype=order.dtype) / number
     areas = [_area(order, recall, float(end)) / float(end) for end in thresholds]

@@ -14,7 +14,7 @@ from torch import Tensor
 from visionops.geometry.arguments import check_batches, check_matrix, check_vector, promoted
 from visionops.geometry.losses.pose import angle_between
 from visionops.geometry.rotations import geodesic_distance
-from visionops.losses.reduction import check_mask, wide
+from visionops.losses.reduction import check_mask
 
 
 class PoseErrorValues(NamedTuple):
@@ -70,7 +70,7 @@ def pose_errors(
         batch = torch.broadcast_shapes(batch, other)
     check_mask("pose_errors", mask, batch)
     dtype = R.dtype
-    R, t, target_R, target_t = wide(*(value.detach() for value in promoted(R, t, target_R, target_t)))
+    R, t, target_R, target_t = (value.detach() for value in promoted(R, t, target_R, target_t))
     rotation = geodesic_distance(target_R, R)
     translation = angle_between(t, target_t, signed=signed)
     errors = torch.rad2deg(torch.stack(torch.broadcast_tensors(rotation, translation)))

@@ -20,7 +20,7 @@ from visionops.errors import refuse
 
 from .blocks import recomputed
 from .reduction import Reduction, reduce
-from .robust import RHO, Rho, option, residuals, robust_loss
+from .robust import MOST, RHO, Rho, option, residuals, robust_loss
 
 # Of phi's series: from here on (exp(t) - 1) / t keeps its digits, and below it ten terms are exact.
 NEAR, TERMS = 0.1, 10
@@ -81,7 +81,7 @@ def barron(
             return robust_loss("barron", _of_shape(alpha), prediction, target, scale, mask, weight, reduction)
     x = residuals("barron", prediction, target, scale, mask, weight, reduction)
     shape = alpha if isinstance(alpha, Tensor) else x.new_tensor(alpha)
-    values = general(x * x, shape)
+    values = general(x, shape)
     if nll:
         scale = option("barron", "scale", scale, prediction, mask)
         size = scale.log() if isinstance(scale, Tensor) else math.log(scale)
@@ -100,9 +100,9 @@ def _of_shape(a: float) -> Rho:
     return Rho(lambda z: (b / a) * (a / 2 * (z / b).log1p()).expm1(), lambda z: ((a / 2 - 1) * (z / b).log1p()).exp())
 
 
-def _general(z: Float[Tensor, "*shape"], a: Float[Tensor, "*#shape"]) -> Float[Tensor, "*shape"]:
-    """Returns rho."""
-    eps = torch.finfo(z.dtype).eps
+def _general(x: Float[Tensor, "*shape"], a: Float[Tensor, "*#shape"]) -> Float[Tensor, "*shape"]:
+    """Returns rho of residuals beside their scale."""
+    z, eps = x.clamp(-MOST, MOST).square(), torch.finfo(x.dtype).eps
     # So far from both ends, where limits are taken, values are off by no more than they are rounded.
     a = a.clamp(min=-1 / eps)
     b = (a - 2).abs().clamp(min=eps)
@@ -129,4 +129,4 @@ def log_partition(a: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     inner = torch.pi / 2 * s.sinh()
     weights = torch.pi * STEP * inner.cosh() * s.cosh()  # of x and -x
     weights = torch.where(s > 0, weights, weights / 2)
-    return (_general(inner.sinh().square(), a.double()[..., None]).neg().exp() * weights).sum(-1).log().to(a.dtype)
+    return (_general(inner.sinh(), a.double()[..., None]).neg().exp() * weights).sum(-1).log().to(a.dtype)

@@ -16,7 +16,7 @@ from visionops.arguments import check_choice
 from visionops.errors import refuse
 
 from .labels import check_labels, shares
-from .reduction import Reduction, check_reduction, check_weight, hide, ratio, reduce, wide
+from .reduction import Reduction, check_reduction, check_weight, hide, ratio, reduce
 from .robust import safe_root
 
 Metric = Literal["accuracy", "balanced_accuracy", "f1", "iou", "mcc"]
@@ -64,9 +64,8 @@ def confusion_matrix_loss(
         check_choice("confusion_matrix_loss", "metric", metric, METRICS)
     check_weight("confusion_matrix_loss", weight, prediction.shape[:-3])
     check_reduction("confusion_matrix_loss", reduction)
-    (p,) = wide(prediction)
-    t, counts = shares(target, p, mask)
-    (p,) = hide(counts, p)
+    t, counts = shares(target, prediction, mask)
+    (p,) = hide(counts, prediction)
     matrix = t.flatten(-2) @ p.flatten(-2).mT
     # A share of all pixels, as metrics do not depend on the scale.
     matrix = matrix / max(p.shape[-2] * p.shape[-1], 1)
@@ -78,7 +77,7 @@ def confusion_matrix_loss(
     values = 1 - score
     seen = None
     if counts is not None:
-        seen = counts.expand(*p.shape[:-3], -1, *p.shape[-2:]).flatten(-3).any(-1)
+        seen = counts.flatten(-3).any(-1)
         values = torch.where(seen, values, 0)
     return reduce(values, reduction, mask=seen, weight=weight, dtype=prediction.dtype)
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from visionops.kernels.functions import is_traced, takes_formula
 
 from .blocks import blocks
-from .reduction import Reduction, check_mask, check_pair, check_reduction, check_weight, reduce, wide
+from .reduction import Reduction, check_mask, check_pair, check_reduction, check_weight, reduce
 
 
 def kl_divergence(
@@ -98,7 +98,7 @@ def _loss(
     check_mask(function, mask, prediction.shape[:-2])
     check_weight(function, weight, prediction.shape[:-2])
     check_reduction(function, reduction)
-    p, t = (v.flatten(-2) for v in wide(prediction, target))
+    p, t = (v.flatten(-2) for v in (prediction, target))
     if mask is not None:
         p, t = (torch.where(mask[..., None], v, 0) for v in (p, t))
     values = _values(p, t, symmetric) if is_traced() else _Divergence.apply(p, t, symmetric)

@@ -19,8 +19,9 @@ from torch import Tensor
 from visionops.arguments import check_positive, check_range
 from visionops.errors import refuse
 from visionops.module import as_module
+from visionops.precision import exact
 
-from .reduction import check_floating, wide
+from .reduction import check_floating
 
 # Fixed-point steps that shrink an error by a e each, up to so many, before Newton's.
 FIXED, SMALL = 100, 1e-6
@@ -66,8 +67,8 @@ def divisive_normalization(
     torch.Size([2, 1, 1])
     """
     _check("divisive_normalization", image, beta, gamma, power, exponent)
-    x, b, g = wide(image, beta.to(image.dtype), gamma.to(image.dtype))
-    return (x / _divisor(x, b, g, power, exponent)).to(image.dtype)
+    beta, gamma = beta.to(image.dtype), gamma.to(image.dtype)
+    return image / _divisor(image, beta, gamma, power, exponent)
 
 
 def inverse_divisive_normalization(
@@ -105,8 +106,7 @@ def inverse_divisive_normalization(
     _check(function, image, beta, gamma, power, exponent)
     if power * exponent > 1 + 1e-12:
         raise refuse(function, "exponent", f"at most 1 / power, {1 / power:.6g}", exponent)
-    y, b, g = wide(image, beta.to(image.dtype), gamma.to(image.dtype))
-    y = y.movedim(-3, -1)
+    y, b, g = image.movedim(-3, -1), beta.to(image.dtype), gamma.to(image.dtype)
     # s = |x|^a obeys s = |y|^a (beta + gamma s)^(a e).
     if math.isclose(power * exponent, 1):
         with torch.no_grad():
@@ -116,11 +116,11 @@ def inverse_divisive_normalization(
         s = _linear(y.abs() ** power, b, g)
     else:
         s = _iterated(y.abs() ** power, b, g, power * exponent)
-    return (y * (b + s @ g.mT) ** exponent).movedim(-1, -3).to(image.dtype)
+    return (y * (b + s @ g.mT) ** exponent).movedim(-1, -3)
 
 
-DivisiveNormalization = as_module(divisive_normalization)
-InverseDivisiveNormalization = as_module(inverse_divisive_normalization)
+DivisiveNormalization = as_module(exact(divisive_normalization))
+InverseDivisiveNormalization = as_module(exact(inverse_divisive_normalization))
 
 
 def _check(function: str, image: Any, beta: Any, gamma: Any, power: float, exponent: float) -> None:

@@ -20,7 +20,7 @@ from visionops.kernels import native
 from visionops.kernels.functions import is_traced, primitive
 
 from .labels import check_labels, class_pixels
-from .reduction import Reduction, check_reduction, check_weight, hide, reduce, wide
+from .reduction import Reduction, check_reduction, check_weight, hide, reduce
 
 
 def focal(
@@ -70,11 +70,11 @@ def focal(
     a = _alpha(alpha, prediction, classes)
     if classes:
         place, mask = class_pixels(target, prediction.shape[-3], mask)
-        (x,) = hide(mask, *wide(prediction))
+        (x,) = hide(mask, prediction)
         values = _values_of_classes(x, place, float(gamma))
         values = values if a is None else values * a.expand(x.shape).gather(-3, place)
     else:
-        x, y = hide(mask, *wide(prediction, target.to(prediction.dtype)))
+        x, y = hide(mask, prediction, target.to(prediction.dtype))
         values = _values_of_labels(x, y, a, float(gamma))
     return reduce(values, reduction, mask=mask, weight=weight, dtype=prediction.dtype)
 

@@ -17,7 +17,7 @@ from visionops.kernels import native
 from visionops.kernels.functions import primitive
 
 from .labels import check_labels, shares
-from .reduction import Reduction, check_reduction, check_weight, hide, reduce, wide
+from .reduction import Reduction, check_reduction, check_weight, hide, reduce
 
 
 def hausdorff(
@@ -66,19 +66,13 @@ def hausdorff(
     check_count("hausdorff", "iterations", iterations, least=0)
     check_weight("hausdorff", weight, prediction.shape)
     check_reduction("hausdorff", reduction)
-    (p,) = wide(prediction)
-    t, counts = shares(target, p, mask)
-    (p,) = hide(counts, p)
+    t, counts = shares(target, prediction, mask)
+    (p,) = hide(counts, prediction)
     wrong = (p - t).square()
     run = _eroded_sum if wrong.dtype == torch.float32 and native.may_be_recorded(wrong) else _define
-    if not wrong.numel():
-        run = _nothing
-    values = run(wrong.flatten(0, -3), iterations, float(alpha)).reshape(wrong.shape)
+    # Of nothing, there is no maximum.
+    values = run(wrong.flatten(0, -3), iterations, float(alpha)).reshape(wrong.shape) if wrong.numel() else wrong
     return reduce(values, reduction, mask=counts, weight=weight, dtype=prediction.dtype)
-
-
-def _nothing(wrong: Tensor, iterations: int, alpha: float) -> Tensor:
-    return torch.zeros_like(wrong)
 
 
 def _define(wrong: Float[Tensor, "b h w"], iterations: int, alpha: float) -> Float[Tensor, "b h w"]:

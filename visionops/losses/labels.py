@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from visionops.errors import refuse
@@ -19,11 +19,24 @@ def check_labels(function: str, prediction: Any, target: Any, mask: Any) -> None
     check_floating(function, "prediction", prediction)
     pixels = (*prediction.shape[:-3], *prediction.shape[-2:])
     rule = f"classes {pixels} of an integer dtype, or floating {tuple(prediction.shape)}"
-    if not isinstance(target, Tensor) or target.dtype == torch.bool:
-        got = target.dtype if isinstance(target, Tensor) else type(target).__name__
+    if not isinstance(target, Tensor):
+        raise refuse(function, "target", rule, type(target).__name__)
+    got = f"{tuple(target.shape)} of {target.dtype}"
+    floating = target.is_floating_point()
+    if target.dtype == torch.bool:
+        one = "target[..., None, :, :].float()" if prediction.shape[-3] == 1 else "target.long()"
+        remedy = "target.float()" if target.shape == prediction.shape else one
+        raise refuse(function, "target", rule, got, f"Convert it: {remedy}.")
+    if not floating and tuple(target.shape) == (*pixels[:-2], 1, *pixels[-2:]) != tuple(prediction.shape):
+        raise refuse(function, "target", rule, got, "Take its channel away: target.squeeze(-3).")
+    if not floating and tuple(target.shape) == tuple(prediction.shape):
+        raise refuse(function, "target", rule, got, "If it has a channel for each class: target.float().")
+    if tuple(target.shape) != (tuple(prediction.shape) if floating else pixels):
         raise refuse(function, "target", rule, got)
-    if tuple(target.shape) != (tuple(prediction.shape) if target.is_floating_point() else pixels):
-        raise refuse(function, "target", rule, f"{tuple(target.shape)} of {target.dtype}")
+    if not floating and prediction.shape[-3] == 1:
+        # 1 would be no class, and nothing but 0 would count.
+        rule = f"floating {tuple(prediction.shape)} beside one channel, which is no choice between classes"
+        raise refuse(function, "target", rule, got, "Convert labels of 0 and 1: target[..., None, :, :].float().")
     check_mask(function, mask, (*pixels[:-2], 1, *pixels[-2:]))
 
 
@@ -47,15 +60,16 @@ def class_pixels(
 
 def shares(
     target: Tensor, like: Tensor, mask: Bool[Tensor, "*#shape"] | None
-) -> tuple[Tensor, Bool[Tensor, "*#shape"] | None]:
-    """Returns how much of each pixel is of each class (*batch, c, h, w), and which pixels count; None: all.
+) -> tuple[Float[Tensor, "*batch c h w"], Bool[Tensor, "*batch 1 h w"] | None]:
+    """Returns how much of each pixel is of each class, and which pixels count; None: all.
 
     Args:
         target: classes or shares; a pixel of a class that is none does not count.
         like: predictions, (*batch, c, h, w).
     """
     if target.is_floating_point():
-        return (target if mask is None else torch.where(mask, target, 0)).to(like.dtype), mask
+        counts = None if mask is None else mask.expand(*like.shape[:-3], 1, *like.shape[-2:])
+        return (target if counts is None else torch.where(counts, target, 0)).to(like.dtype), counts
     classes, counts = class_pixels(target, like.shape[-3], mask)
     every = torch.arange(like.shape[-3], device=target.device)[:, None, None]
     found = classes == every

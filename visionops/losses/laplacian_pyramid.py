@@ -18,7 +18,7 @@ from visionops.arguments import check_count, check_positive
 from visionops.errors import refuse
 from visionops.filters import filter2d
 
-from .reduction import Reduction, check_mask, check_pair, check_reduction, check_weight, hide, reduce, wide
+from .reduction import Reduction, check_mask, check_pair, check_reduction, check_weight, hide, reduce
 from .robust import safe_root
 
 SIGMAS = (0.0248, 0.0185, 0.0179, 0.0191, 0.0220, 0.2782)
@@ -84,7 +84,7 @@ def normalized_laplacian_pyramid(
     check_weight(function, weight, prediction.shape)
     check_reduction(function, reduction)
     portion = _portion(mask, weight, prediction)
-    x, y = hide(mask, *wide(prediction, target))
+    x, y = hide(mask, prediction, target)
     distance, counts = x.new_zeros(()), torch.zeros((), dtype=torch.bool, device=x.device)
     for level, (a, b) in enumerate(
         zip(_pyramid(x / data_range, levels), _pyramid(y / data_range, levels), strict=True)
@@ -100,7 +100,7 @@ def _portion(mask: Tensor | None, weight: Tensor | None, like: Tensor) -> Tensor
     """Returns what each pixel counts, (..., h, w)."""
     if mask is None and weight is None:
         return None
-    portion = torch.ones((), device=like.device) if weight is None else wide(weight)[0]
+    portion = torch.ones((), device=like.device) if weight is None else weight
     portion = portion if mask is None else torch.where(mask, portion, 0)
     return portion.expand(*portion.shape[:-2], *like.shape[-2:])
 

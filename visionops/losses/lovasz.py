@@ -17,7 +17,7 @@ from visionops.kernels import losses as kernels
 from visionops.kernels import native
 
 from .labels import check_labels, shares
-from .reduction import Reduction, check_reduction, check_weight, hide, reduce, wide
+from .reduction import Reduction, check_reduction, check_weight, hide, reduce
 
 
 def lovasz_softmax(
@@ -58,13 +58,12 @@ def lovasz_softmax(
     check_choice("lovasz_softmax", "classes", classes, ("present", "all"))
     check_weight("lovasz_softmax", weight, prediction.shape[:-2])
     check_reduction("lovasz_softmax", reduction)
-    (p,) = wide(prediction)
-    t, counts = shares(target, p, mask)
-    (p,) = hide(counts, p)
+    t, counts = shares(target, prediction, mask)
+    (p,) = hide(counts, prediction)
     errors = (t.detach() - p).abs()
     errors = errors if counts is None else torch.where(counts, errors, 0)
     values = _extension(errors, t, counts)
-    counted = None if counts is None else counts.expand(*p.shape[:-3], -1, *p.shape[-2:]).flatten(-2).any(-1)
+    counted = None if counts is None else counts.flatten(-2).any(-1)
     if classes == "present":
         present = (t.detach() > 0).flatten(-2).any(-1)
         counted = present if counted is None else present & counted
@@ -96,7 +95,8 @@ def lovasz_hinge(
         ValueError: for shapes that do not go together, and an unknown option.
 
     Gradient: to predictions and weight, as of `lovasz_softmax`; 0 where the margin is kept.
-    Source: Berman, Triki and Blaschko 2018, equation 8; Yu and Blaschko 2015. Kornia's is the same for one channel.
+    Source: Berman, Triki and Blaschko 2018, equation 8; Yu and Blaschko 2015. Kornia's, of one channel, takes integer
+    labels (*batch, h, w), which here are `target[..., None, :, :].float()`.
 
     >>> lovasz_hinge(torch.tensor([[[2.0, 0.5]]]), torch.tensor([[[1.0, 0.0]]])).item()  # the second is 1.5 short
     0.75
@@ -104,13 +104,12 @@ def lovasz_hinge(
     check_labels("lovasz_hinge", prediction, target, mask)
     check_weight("lovasz_hinge", weight, prediction.shape[:-2])
     check_reduction("lovasz_hinge", reduction)
-    (x,) = wide(prediction)
-    t, counts = shares(target, x, mask)
-    (x,) = hide(counts, x)
+    t, counts = shares(target, prediction, mask)
+    (x,) = hide(counts, prediction)
     errors = 1 - x * (2 * t.detach() - 1)
     errors = errors if counts is None else torch.where(counts, errors, 0)
     values = _extension(errors, t, counts, hinge=True)
-    counted = None if counts is None else counts.expand(*x.shape[:-3], -1, *x.shape[-2:]).flatten(-2).any(-1)
+    counted = None if counts is None else counts.flatten(-2).any(-1)
     return reduce(values, reduction, mask=counted, weight=weight, dtype=prediction.dtype)
 
 

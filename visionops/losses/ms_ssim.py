@@ -12,7 +12,7 @@ from torch import Tensor
 from visionops.metrics.ms_ssim import WEIGHTS, check_levels, factors, halved, power
 from visionops.metrics.ssim import Window
 
-from .reduction import check_mask, check_weight, hide, reduce, wide
+from .reduction import check_mask, check_weight, hide, reduce
 from .ssim import over, whole_windows
 
 
@@ -68,7 +68,7 @@ def ms_ssim(
         torch.ones((), device=prediction.device),
         torch.zeros((), dtype=torch.bool, device=prediction.device),
     )
-    mask, weight = (None if v is None else over(v, prediction.shape, options) for v in (mask, *wide(weight)))
+    mask, weight = (None if v is None else over(v, prediction.shape, options) for v in (mask, weight))
     x, y = hide(mask, prediction, target)
     maps = factors(x, y, options, len(weights))
     for factor, exponent in zip(maps, weights, strict=True):

@@ -19,7 +19,7 @@ from visionops.arguments import check_count, flatten
 from visionops.errors import refuse
 from visionops.kernels.histogram import joint_sums
 
-from .reduction import Reduction, check_mask, check_pair, check_reduction, check_weight, ratio, reduce, wide
+from .reduction import Reduction, check_mask, check_pair, check_reduction, check_weight, ratio, reduce
 
 TAPS = 4
 
@@ -126,8 +126,7 @@ def _loss(
     check_weight(function, weight, prediction.shape)
     check_reduction(function, reduction)
     low, high = (float(end) for end in range)
-    x, y, weight = wide(prediction, target, weight)
-    x, y = (v.clamp(low, high) for v in (x, y))
+    x, y = (v.clamp(low, high) for v in (prediction, target))
     weights = None if weight is None else weight.to(x.dtype).expand(x.shape)
     if mask is not None:
         # The histogram leaves out what is outside its range.

@@ -11,7 +11,7 @@ from torch import Tensor
 from visionops.arguments import check_positive
 from visionops.metrics.psnr import decibels, mean_squares
 
-from .reduction import check_mask, check_pair, check_reduction, check_weight, hide, reduce, wide
+from .reduction import check_mask, check_pair, check_reduction, check_weight, hide, reduce
 
 
 def psnr(
@@ -52,16 +52,15 @@ def psnr(
     check_mask("psnr", mask, prediction.shape)
     check_weight("psnr", weight, prediction.shape)
     check_reduction("psnr", reduction)
-    x, y, portion = wide(prediction, target, weight)
     counts = None
     if mask is None and weight is None:
-        mean = mean_squares(x, y)
+        mean = mean_squares(prediction, target)
     else:
-        (difference,) = hide(mask, x - y)
-        portion = x.new_ones(()) if portion is None else portion.to(x.dtype)
-        portion = (portion if mask is None else torch.where(mask, portion, 0)).expand(x.shape)
+        (difference,) = hide(mask, prediction - target)
+        portion = difference.new_ones(()) if weight is None else weight.to(difference.dtype)
+        portion = (portion if mask is None else torch.where(mask, portion, 0)).expand(difference.shape)
         total = portion.sum((-3, -2, -1))
         counts = total > 0
         mean = (difference.square() * portion).sum((-3, -2, -1)) / torch.where(counts, total, 1)
-    least = (data_range * torch.finfo(x.dtype).eps) ** 2
+    least = (data_range * torch.finfo(mean.dtype).eps) ** 2
     return reduce(-decibels(mean.clamp(min=least), data_range), reduction, mask=counts, dtype=prediction.dtype)

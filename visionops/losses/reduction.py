@@ -14,38 +14,39 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from visionops.arguments import check_choice
+from visionops.arguments import check_choice, not_floating
 from visionops.errors import refuse
 
 Reduction = Literal["mean", "sum", "none"]
 REDUCTIONS = ("mean", "sum", "none")
 
 
-def check_pair(function: str, prediction: Any, target: Any, shape: str = "(*batch, c, h, w)") -> None:
+def check_pair(
+    function: str,
+    prediction: Any,
+    target: Any,
+    shape: str = "(*batch, c, h, w)",
+    names: tuple[str, str] = ("prediction", "target"),
+) -> None:
     """Raises unless both are floating tensors of one shape and dtype, of as many dimensions as the pattern at least.
 
     Args:
         shape: how the error names it.
+        names: of the two arguments.
     """
-    check_floating(function, "prediction", prediction, shape)
-    check_floating(function, "target", target, shape)
+    check_floating(function, names[0], prediction, shape)
+    check_floating(function, names[1], target, shape)
     if target.shape != prediction.shape or target.dtype != prediction.dtype:
         got = f"{tuple(target.shape)} of {target.dtype} beside {tuple(prediction.shape)} of {prediction.dtype}"
-        raise refuse(function, "target", "of the shape and dtype of prediction", got)
+        raise refuse(function, names[1], f"of the shape and dtype of {names[0]}", got)
 
 
 def check_floating(function: str, argument: str, value: Any, shape: str = "(*batch, c, h, w)") -> None:
     """Raises unless the value is a floating tensor of as many dimensions as the pattern has names after the batch."""
     if not isinstance(value, Tensor) or not value.is_floating_point():
-        got = value.dtype if isinstance(value, Tensor) else type(value).__name__
-        raise refuse(function, argument, f"a floating tensor {shape}", got, "Divide a uint8 image by 255.")
+        raise not_floating(function, argument, f"a floating tensor {shape}", value)
     if value.ndim < shape.count(","):
         raise refuse(function, argument, f"of shape {shape}", tuple(value.shape))
-
-
-def wide(*tensors: Tensor | None) -> tuple[Any, ...]:
-    """Returns tensors in which sums may be taken: half precision becomes float32."""
-    return tuple(t.float() if t is not None and t.dtype in (torch.float16, torch.bfloat16) else t for t in tensors)
 
 
 def check_reduction(function: str, reduction: Any) -> None:
@@ -56,22 +57,23 @@ def check_mask(function: str, mask: Any, shape: Sequence[int]) -> None:
     """Raises unless a mask is None, or boolean and broadcasts to a shape."""
     if isinstance(mask, Tensor) and mask.dtype != torch.bool:
         raise refuse(function, "mask", "boolean", mask.dtype, "Compare it: mask > 0.")
-    _check_fits(function, "mask", mask, shape)
+    check_fits(function, "mask", mask, shape)
 
 
 def check_weight(function: str, weight: Any, shape: Sequence[int]) -> None:
     """Raises unless a weight is None, or floating and broadcasts to a shape."""
     if isinstance(weight, Tensor) and not weight.is_floating_point():
-        raise refuse(function, "weight", "floating", weight.dtype, "Convert it.")
-    _check_fits(function, "weight", weight, shape)
+        raise refuse(function, "weight", "floating", weight.dtype, "Call .float().")
+    check_fits(function, "weight", weight, shape)
 
 
-def _check_fits(function: str, argument: str, value: Any, shape: Sequence[int]) -> None:
+def check_fits(function: str, argument: str, value: Any, shape: Sequence[int]) -> None:
+    """Raises unless a value is None or a tensor that broadcasts to a shape."""
     if value is None:
         return
     try:
-        fits = torch.broadcast_shapes(value.shape, tuple(shape)) == tuple(shape)
-    except (RuntimeError, AttributeError):
+        fits = isinstance(value, Tensor) and torch.broadcast_shapes(value.shape, tuple(shape)) == tuple(shape)
+    except RuntimeError:
         fits = False
     if not fits:
         got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
@@ -103,17 +105,17 @@ def reduce(
     """Returns the loss of values, as the module says, in a dtype.
 
     Args:
-        values: of every element, finite where masked too.
+        values: of every element. Where masked they may be anything, but it is the caller who keeps NaN from gradients.
         mask: True where they count.
         weight: at least 0; where masked it may be anything.
         dtype: of the result. Sums are taken in that of the values.
     """
+    if mask is not None:
+        values = torch.where(mask, values, 0)
     if weight is not None:
         weight = weight.to(values.dtype)
         weight = weight if mask is None else torch.where(mask, weight, 0)
         values = values * weight
-    elif mask is not None:
-        values = torch.where(mask, values, 0)
     if reduction == "none":
         return values.to(dtype)
     total = values.sum()

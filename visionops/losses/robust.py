@@ -24,7 +24,7 @@ from visionops.kernels import native
 from visionops.kernels.functions import is_traced, primitive, takes_formula
 
 from .blocks import blocks
-from .reduction import Reduction, check_mask, check_pair, check_reduction, check_weight, hide, reduce, wide
+from .reduction import Reduction, check_mask, check_pair, check_reduction, check_weight, hide, reduce
 
 Kernel = Literal["l2", "l1", "huber", "charbonnier", "cauchy", "welsch", "geman_mcclure"]
 
@@ -43,6 +43,8 @@ RHO = {
     "welsch": Rho(lambda z: -(z / -2).expm1(), lambda z: (z / -2).exp()),
     "geman_mcclure": Rho(lambda z: 2 * z / (z + 4), lambda z: 16 / (z + 4).square()),
 }
+# Of residuals beside their scale, what squares can hold: an infinite one is an outlier like any.
+MOST = 1e18
 KERNELS = ("l2", "l1", "huber", *RHO)
 
 
@@ -69,8 +71,8 @@ def charbonnier(
     Raises:
         ValueError: for shapes that differ, and a scale that is a number and not above 0.
 
-    Gradient: to the images, the scale and the weight, of every order; 0 at equal images. Half precision computes in
-    float32.
+    Gradient: to the images, the scale and the weight, of every order; 0 at equal images. A residual beyond 1e18 c, and
+    an infinite one, counts as 1e18 c. Half precision computes in float32.
     Source: Charbonnier et al. 1994; equation 13 of Barron 2019 with alpha = 1, whose factors it has, as Kornia's has at
     scale 1. What others write as sqrt(x^2 + c^2) is c times this, plus c.
 
@@ -190,7 +192,7 @@ def robust_loss(
         x = residuals(function, prediction, target, scale, mask, weight, reduction)
         return reduce(_apply(x, rho, False), reduction, mask=mask, weight=weight, dtype=prediction.dtype)
     scale = check_residuals(function, prediction, target, scale, mask, weight, reduction)
-    a, b = wide(prediction, target)
+    a, b = prediction, target
     if function in RHO and a.numel() and a.dtype == torch.float32 and native.may_be_recorded(a, b):
         (total,) = robust_sums(a.reshape(1, -1), b.reshape(1, -1), function, scale)
     else:
@@ -209,7 +211,6 @@ def residuals(
 ) -> Tensor:
     """Returns (prediction - target) / scale, 0 where masked, of arguments that it checks."""
     scale = check_residuals(function, prediction, target, scale, mask, weight, reduction)
-    prediction, target = wide(prediction, target)
     # Nothing of a difference is kept, so that hiding it is enough.
     (x,) = hide(mask, prediction - target)
     return x if not isinstance(scale, Tensor) and scale == 1 else x / scale
@@ -241,7 +242,7 @@ def option(function: str, argument: str, value: float | Tensor, like: Tensor, ma
         return float(value)
     if not broadcasts(value.shape, like.shape):
         raise refuse(function, argument, f"a number or broadcastable to {tuple(like.shape)}", tuple(value.shape))
-    (shaped,) = wide(value.to(like))
+    shaped = value.to(like)
     # One that masked and other elements share is not to be hidden.
     return torch.where(mask, shaped, 1) if mask is not None and broadcasts(mask.shape, shaped.shape) else shaped
 
@@ -286,7 +287,7 @@ def robust_kernel(
         near = squared <= scale * scale
         return torch.where(near, squared, scale * (2 * torch.where(near, 1, squared).sqrt() - scale))
     double = 2 * scale * scale
-    return double * RHO[name].value(2 / double * squared)
+    return double * RHO[name].value((2 / double * squared).clamp(max=MOST**2))
 
 
 def safe_root(square: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
@@ -296,8 +297,8 @@ def safe_root(square: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 
 
 def _sums(a: Tensor, b: Tensor, rho: str, scale: float) -> Float[Tensor, " b"]:
-    z = ((a - b) / scale).square()
-    return (z if rho == "square" else RHO[rho].value(z)).sum(-1)
+    x = (a - b) / scale
+    return (x.square() if rho == "square" else RHO[rho].value(_bounded(x).square())).sum(-1)
 
 
 # The sums of a robust function of (a - b) / scale over rows (b, n), or of its square.
@@ -317,8 +318,12 @@ def _apply(x: Tensor, rho: Rho, summed: bool) -> Tensor:
 
 
 def _values(x: Tensor, rho: Rho, summed: bool) -> Tensor:
-    values = rho.value(x * x)
+    values = rho.value(_bounded(x).square())
     return values.sum() if summed else values
+
+
+def _bounded(x: Tensor) -> Tensor:
+    return x.clamp(-MOST, MOST)
 
 
 class _Rho(torch.autograd.Function):
@@ -327,10 +332,10 @@ class _Rho(torch.autograd.Function):
     @staticmethod
     def forward(x: Tensor, rho: Rho, summed: bool) -> Tensor:
         if summed:
-            return torch.stack([rho.value(b * b).sum() for (b,) in blocks(x.reshape(-1))]).sum()
+            return torch.stack([rho.value(_bounded(b).square_()).sum() for (b,) in blocks(x.reshape(-1))]).sum()
         out = torch.empty_like(x, memory_format=torch.contiguous_format)
         for b, o in blocks(x.reshape(-1), out.view(-1)):
-            o.copy_(rho.value(b * b))
+            o.copy_(rho.value(_bounded(b).square_()))
         return out
 
     @staticmethod
@@ -343,8 +348,10 @@ class _Rho(torch.autograd.Function):
         (x,) = ctx.saved_tensors
         weight = ctx.rho.weight
         if takes_formula(grad):
+            x = _bounded(x)
             return grad * weight(x * x) * x, None, None
         out = torch.empty_like(x, memory_format=torch.contiguous_format)
         for b, o, g in blocks(x.reshape(-1), out.view(-1), grad.expand(x.shape).reshape(-1) if grad.ndim else None):
+            b = _bounded(b)
             torch.mul(weight(b * b).mul_(grad if g is None else g), b, out=o)
         return out, None, None

@@ -26,7 +26,6 @@ from .reduction import (
     check_weight,
     hide,
     reduce,
-    wide,
 )
 from .robust import safe_root
 
@@ -66,7 +65,7 @@ def total_variation(
     check_mask("total_variation", mask, image.shape)
     check_weight("total_variation", weight, image.shape)
     check_reduction("total_variation", reduction)
-    (x,) = hide(mask, *wide(image))
+    (x,) = hide(mask, image)
     if kind == "anisotropic" and reduction != "none" and mask is None and weight is None and not is_traced():
         total = _Sum.apply(x.flatten(0, -3))
         return (total / max(x.numel(), 1) if reduction == "mean" else total).to(image.dtype)

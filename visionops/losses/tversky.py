@@ -13,7 +13,7 @@ from torch import Tensor
 from visionops.arguments import check_range
 
 from .labels import check_labels, shares
-from .reduction import Reduction, check_reduction, check_weight, hide, ratio, reduce, wide
+from .reduction import Reduction, check_reduction, check_weight, hide, ratio, reduce
 
 
 def tversky(
@@ -106,14 +106,13 @@ def _loss(
         check_range(function, name, value, 0)
     check_weight(function, weight, prediction.shape[:-2])
     check_reduction(function, reduction)
-    (p,) = wide(prediction)
-    t, counts = shares(target, p, mask)
-    (p,) = hide(counts, p)
+    t, counts = shares(target, prediction, mask)
+    (p,) = hide(counts, prediction)
     both = (p.flatten(-2)[..., None, :] @ t.flatten(-2)[..., None])[..., 0, 0]
     predicted, true = p.sum((-1, -2)), t.sum((-1, -2))
     smooth = smooth / 2 if halved else smooth
     top, bottom = both + smooth, both + alpha * (predicted - both) + beta * (true - both) + smooth
     # Where nothing is predicted and nothing is there, the index is 1.
     values = 1 - ratio(top, bottom, 1)
-    seen = None if counts is None else counts.expand(*p.shape[:-3], -1, *p.shape[-2:]).flatten(-3).any(-1, keepdim=True)
+    seen = None if counts is None else counts.flatten(-3).any(-1, keepdim=True)
     return reduce(values, reduction, mask=seen, weight=weight, dtype=prediction.dtype)

@@ -6,6 +6,8 @@ torchmetrics, which is imported with the first of them.
 
 from typing import TYPE_CHECKING, Any
 
+from visionops.precision import make_exact as _make_exact
+
 from .accuracy import accuracy
 from .confusion_matrix import confusion_matrix
 from .depth_errors import depth_errors
@@ -51,6 +53,12 @@ __all__ = [
     "ssim",
     "ssim3d",
 ]
+
+_make_exact(__name__, __all__, globals())
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def __getattr__(name: str) -> Any:

@@ -14,8 +14,7 @@ imported, not made.
 from __future__ import annotations
 
 import hashlib
-import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import torch
@@ -23,14 +22,15 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from visionops.arguments import check_choice, check_count, check_positive
+from visionops.precision import exact
 
-from .accuracy import accuracy_of
+from .accuracy import hits_of
 from .confusion_matrix import confusion_matrix
-from .depth_errors import DepthErrorValues, check_options, depth_errors, depth_means
+from .depth_errors import DepthErrorValues, check_options, depth_means
 from .disparity_errors import DisparityErrorValues, disparity_means
 from .endpoint_error import EndpointErrorValues, flow_means
 from .mean_iou import iou_of
-from .ms_ssim import check_levels, ms_ssim
+from .ms_ssim import WEIGHTS, check_levels, ms_ssim
 from .psnr import psnr
 from .ssim import Window, ssim
 
@@ -75,7 +75,7 @@ class ConfusionMatrix(Metric):
         check_count(type(self).__name__, "classes", classes)
         self.classes = classes
         self.add_state("matrix", torch.zeros(classes, classes, dtype=torch.int64), dist_reduce_fx="sum")
-        keep_apart(self, type(self).update.__qualname__.split(".")[-2], classes=classes)  # MeanIoU adds the same
+        keep_apart(self, "ConfusionMatrix", classes=classes)  # MeanIoU adds the same
 
     def update(self, prediction: Tensor, target: Tensor, mask: Tensor | None = None) -> None:
         """Adds a batch of labels."""
@@ -152,8 +152,9 @@ class Accuracy(_Mean):
 
     def update(self, prediction: Tensor, target: Tensor, mask: Tensor | None = None) -> None:
         """Adds a batch of labels or scores."""
-        share, count = accuracy_of("Accuracy", prediction, target, self.top_k, mask)
-        self._add(share[..., None], count)
+        hits, count = hits_of("Accuracy", prediction, target, self.top_k, mask)
+        self.total = self.total + hits
+        self.count = self.count + count
 
 
 class _PixelMean(_Mean):
@@ -167,6 +168,7 @@ class _PixelMean(_Mean):
         check_choice(type(self).__name__, "average", average, ("pixels", "samples"))
         self.average = average
 
+    @exact
     def update(self, prediction: Tensor, target: Tensor, mask: Tensor | None = None) -> None:
         """Adds a batch."""
         values, count = type(self).means(type(self).__name__, prediction, target, mask)
@@ -200,33 +202,29 @@ class DisparityErrors(_PixelMean):
 class _SampleMean(_Mean):
     """Values of each sample that a function gives, averaged over samples."""
 
-    function: Callable[..., Any]
-
-    def __init__(self, **options: Any) -> None:
-        parameters = inspect.signature(type(self).function).parameters.values()
-        known = [p for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in ("mask", "reduction")]
-        settings = {p.name: options.pop(p.name, p.default) for p in known}
+    def __init__(self, options: dict[str, Any], **settings: Any) -> None:
         super().__init__(options, **settings)
-        self._check(**settings)
         self.settings = settings
-
-    def _check(self, **settings: Any) -> None:
-        """Raises for what the function would refuse of any inputs."""
-        raise NotImplementedError
 
 
 class DepthErrors(_SampleMean):
     """The `depth_errors` of all batches, a mean over samples; `compute` returns {"abs_rel", "sq_rel", "rmse", ...}.
 
     Args:
-        options: of `depth_errors`, and of `torchmetrics.Metric`.
+        min_depth, max_depth, scaling: as of `depth_errors`.
+        options: of `torchmetrics.Metric`.
     """
 
-    names, function = DepthErrorValues._fields, staticmethod(depth_errors)
+    names = DepthErrorValues._fields
 
-    def _check(self, **settings: Any) -> None:
-        check_options("DepthErrors", **settings)
+    def __init__(
+        self, *, min_depth: float = 1e-3, max_depth: float | None = None,
+        scaling: Literal["none", "median"] = "none", **options: Any,
+    ) -> None:  # fmt: skip
+        super().__init__(options, min_depth=min_depth, max_depth=max_depth, scaling=scaling)
+        check_options("DepthErrors", **self.settings)
 
+    @exact
     def update(self, prediction: Tensor, target: Tensor, mask: Tensor | None = None) -> None:
         """Adds a batch."""
         values, count = depth_means("DepthErrors", prediction, target, mask=mask, **self.settings)
@@ -237,7 +235,9 @@ class _ImageMean(_SampleMean):
     """Similarities of images."""
 
     is_differentiable, higher_is_better = True, True
+    function: Callable[..., Tensor]
 
+    @exact
     def update(self, prediction: Tensor, target: Tensor) -> None:
         """Adds a batch of images."""
         values = type(self).function(prediction, target, reduction="none", **self.settings)
@@ -249,43 +249,57 @@ class PSNR(_ImageMean):
     """The mean `psnr` of the images of all batches, in decibels: infinite once two are equal.
 
     Args:
-        options: of `psnr`, and of `torchmetrics.Metric`.
+        data_range: as of `psnr`.
+        options: of `torchmetrics.Metric`.
     """
 
     function = staticmethod(psnr)
 
-    def _check(self, **settings: Any) -> None:
-        check_positive("psnr", "data_range", settings["data_range"])
+    def __init__(self, *, data_range: float = 1.0, **options: Any) -> None:
+        super().__init__(options, data_range=data_range)
+        check_positive("psnr", "data_range", data_range)
 
 
 class SSIM(_ImageMean):
     """The mean `ssim` of the images of all batches.
 
     Args:
-        options: of `ssim`, and of `torchmetrics.Metric`.
+        window_size, sigma, window, data_range, padding: as of `ssim`.
+        options: of `torchmetrics.Metric`.
     """
 
     function = staticmethod(ssim)
 
-    def _check(self, **settings: Any) -> None:
-        _window("ssim", **settings).check(*_boundless(), "mean", IMAGES)
+    def __init__(
+        self, *, window_size: int = 11, sigma: float = 1.5, window: Literal["gaussian", "box"] = "gaussian",
+        data_range: float = 1.0, padding: Literal["valid", "reflect"] = "valid", **options: Any,
+    ) -> None:  # fmt: skip
+        settings = {"window_size": window_size, "sigma": sigma, "data_range": data_range, "padding": padding}
+        super().__init__(options, window=window, **settings)
+        _window("ssim", **self.settings).check(*_boundless(), "mean", IMAGES)
 
 
 class MSSSIM(_ImageMean):
     """The mean `ms_ssim` of the images of all batches.
 
     Args:
-        options: of `ms_ssim`, and of `torchmetrics.Metric`.
+        weights, window_size, sigma, window, data_range, padding: as of `ms_ssim`.
+        options: of `torchmetrics.Metric`.
     """
 
     function = staticmethod(ms_ssim)
 
-    def _check(self, **settings: Any) -> None:
-        weights = settings.pop("weights")
-        check_levels(*_boundless(), _window("ms_ssim", **settings), weights, "mean", IMAGES)
+    def __init__(
+        self, *, weights: Sequence[float] = WEIGHTS, window_size: int = 11, sigma: float = 1.5,
+        window: Literal["gaussian", "box"] = "gaussian", data_range: float = 1.0,
+        padding: Literal["valid", "reflect"] = "valid", **options: Any,
+    ) -> None:  # fmt: skip
+        settings = {"window_size": window_size, "sigma": sigma, "data_range": data_range, "padding": padding}
+        super().__init__(options, weights=weights, window=window, **settings)
+        check_levels(*_boundless(), _window("ms_ssim", window=window, **settings), weights, "mean", IMAGES)
 
 
-def _window(function: str, window_size: int, sigma: float, window: str, data_range: float, padding: str) -> Window:
+def _window(function: str, *, window_size: int, sigma: float, window: str, data_range: float, padding: str) -> Window:
     return Window(window_size, sigma, data_range, padding, window, function)
 
 

@@ -40,12 +40,12 @@ def accuracy(
     >>> accuracy(scores, torch.tensor([1, 2])).item(), accuracy(scores, torch.tensor([1, 2]), top_k=2).item()
     (0.5, 1.0)
     """
-    share, _ = accuracy_of("accuracy", prediction, target, top_k, mask)
-    return share
+    hits, count = hits_of("accuracy", prediction, target, top_k, mask)
+    return hits / count
 
 
-def accuracy_of(function: str, prediction: Any, target: Any, top_k: Any, mask: Any) -> tuple[Tensor, Tensor]:
-    """Returns the accuracy and how many elements it is of."""
+def hits_of(function: str, prediction: Any, target: Any, top_k: Any, mask: Any) -> tuple[Tensor, Tensor]:
+    """Returns how many elements are right, and of how many."""
     check_integers(function, "target", target)
     check_count(function, "top_k", top_k)
     scored = isinstance(prediction, Tensor) and prediction.is_floating_point()
@@ -54,14 +54,15 @@ def accuracy_of(function: str, prediction: Any, target: Any, top_k: Any, mask: A
     shape = prediction.shape[:-1] if scored else prediction.shape
     if shape != target.shape:
         want = f"{tuple(target.shape)}, or with scores (*{tuple(target.shape)}, classes)"
-        raise refuse(function, "prediction", f"of shape {want}", tuple(prediction.shape))
+        first = scored and (*prediction.shape[:1], *prediction.shape[2:]) == tuple(target.shape)
+        remedy = "Move the classes to the end: prediction.movedim(1, -1)." if first else ""
+        raise refuse(function, "prediction", f"of shape {want}", tuple(prediction.shape), remedy)
     check_mask(function, mask, target.shape)
     right = _among(prediction, target, top_k) if scored else prediction == target
     counts = target >= 0
     if mask is not None:
         counts = counts & mask
-    count = counts.sum()
-    return (right & counts).sum() / count, count
+    return (right & counts).sum(), counts.sum()
 
 
 def _among(scores: Float[Tensor, "*shape classes"], target: Int[Tensor, "*shape"], k: int) -> Bool[Tensor, "*shape"]:

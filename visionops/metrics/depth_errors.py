@@ -18,7 +18,6 @@ from torch import Tensor
 
 from visionops.arguments import check_choice, check_number, check_positive
 from visionops.errors import refuse
-from visionops.losses.reduction import wide
 
 from .averages import pixel_means
 from .disparity_errors import check_map
@@ -91,7 +90,7 @@ def depth_means(
     check_map(function, prediction, target, mask)
     check_options(function, min_depth, max_depth, scaling)
     top = math.inf if max_depth is None else max_depth
-    prediction, target = wide(prediction.detach(), target.detach())
+    prediction, target = prediction.detach(), target.detach()
     counts = (target > min_depth) & (target < top)
     if mask is not None:
         counts = counts & mask

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from visionops.errors import refuse
-from visionops.losses.reduction import check_mask, check_pair, hide, wide
+from visionops.losses.reduction import check_mask, check_pair, hide
 
 from .averages import pixel_means
 from .endpoint_error import OFF, PART
@@ -69,7 +69,7 @@ def disparity_means(
 ) -> tuple[Float[Tensor, "*batch 5"], Int[Tensor, "*batch"]]:
     """Returns the values of `disparity_errors`, at least in float32, and of how many pixels they are."""
     check_map(function, prediction, target, mask)
-    prediction, target = wide(*hide(mask, prediction.detach(), target.detach()))
+    prediction, target = hide(mask, prediction.detach(), target.detach())
     error = (prediction - target).abs()
     beyond = {level: ~(error <= level) for level in LEVELS}
     outlier = beyond[OFF] & ~(error <= PART * target.abs())

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from visionops.errors import refuse
-from visionops.losses.reduction import check_mask, check_pair, hide, wide
+from visionops.losses.reduction import check_mask, check_pair, hide
 
 from .averages import pixel_means
 
@@ -72,7 +72,7 @@ def flow_means(
     if prediction.shape[-3] != 2:
         raise refuse(function, "prediction", "of shape (*batch, 2, h, w)", tuple(prediction.shape))
     check_mask(function, mask, (*prediction.shape[:-3], 1, *prediction.shape[-2:]))
-    prediction, target = wide(*hide(mask, prediction.detach(), target.detach()))
+    prediction, target = hide(mask, prediction.detach(), target.detach())
     error = (prediction - target).square().sum(-3, keepdim=True).sqrt()
     beyond = {level: ~(error <= level) for level in LEVELS}
     outlier = beyond[OFF] & ~(error <= PART * target.square().sum(-3, keepdim=True).sqrt())

@@ -90,7 +90,6 @@ def halved(image: Float[Tensor, "*batch c h w"]) -> Float[Tensor, "*batch c oh o
 
 def factors(x: Tensor, y: Tensor, window: Window, levels: int) -> list[Float[Tensor, "*batch c _h _w"]]:
     """Returns the maps CS of all levels but the last, whose S it is."""
-    x, y = (t.float() if t.dtype in (torch.float16, torch.bfloat16) else t for t in (x, y))
     maps = []
     for level in range(levels):
         last = level == levels - 1

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from visionops.arguments import check_positive
 from visionops.kernels import native
-from visionops.losses.reduction import check_pair, check_reduction, wide
+from visionops.losses.reduction import check_pair, check_reduction
 from visionops.losses.robust import robust_sums
 
 from .ssim import averaged
@@ -43,11 +43,10 @@ def psnr(
     >>> round(psnr(black, black + 0.1).item(), 3), psnr(black, black).item()
     (20.0, inf)
     """
-    check_pair("psnr", image1, image2)
+    check_pair("psnr", image1, image2, names=("image1", "image2"))
     check_positive("psnr", "data_range", data_range)
     check_reduction("psnr", reduction)
-    x, y = wide(image1, image2)
-    squares = mean_squares(x, y)
+    squares = mean_squares(image1, image2)
     same = squares <= 0
     values = torch.where(same, torch.inf, decibels(torch.where(same, 1, squares), data_range))
     return averaged(values, reduction, image1.dtype)

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from visionops.arguments import check_choice, check_positive
+from visionops.arguments import check_choice, check_positive, not_floating
 from visionops.errors import refuse
 from visionops.filters import gaussian_kernel1d
 from visionops.kernels import filter_separable
@@ -86,8 +86,7 @@ class Window(NamedTuple):
         """Raises for a caller's mistake; `names` are those of the images."""
         for name, image in zip(names, (x, y), strict=True):
             if not isinstance(image, Tensor) or not image.is_floating_point():
-                got: object = image.dtype if isinstance(image, Tensor) else type(image).__name__
-                raise refuse(self.function, name, "a floating tensor", got, "Divide a uint8 image by 255.")
+                raise not_floating(self.function, name, "a floating tensor", image)
         if x.ndim < 1 + self.dims:
             rule = f"of shape (*batch, c, {'d, ' if self.dims == 3 else ''}h, w)"
             raise refuse(self.function, names[0], rule, tuple(x.shape), "Add a channel.")
@@ -130,8 +129,7 @@ class Window(NamedTuple):
 
 
 def similarity(x: Tensor, y: Tensor, window: Window, *, structure: bool = False) -> Tensor:
-    """Returns the map (*batch, c, h', w') of `ssim`, at least in float32; or that of its second factor alone."""
-    x, y = (t.float() if t.dtype in (torch.float16, torch.bfloat16) else t for t in (x, y))
+    """Returns the map (*batch, c, h', w') of `ssim`, or that of its second factor alone."""
     # The two squares are needed as a sum only.
     mx, my, squares, product = (window.means(t) for t in (x, y, torch.addcmul(x * x, y, y), x * y))
     quotient = _quotient if is_traced() else _Quotient.apply

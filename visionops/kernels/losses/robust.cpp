@@ -35,6 +35,14 @@ inline Floats weight(Floats z) {
   return all(2.0f);
 }
 
+// Returns residuals, of which the robust functions take no more than their squares can hold: an infinite one is an
+// outlier like any. NaN stays.
+template <Rho RHO>
+inline Floats residual(Floats a, Floats b, float scale) {
+  const Floats x = (a - b) * scale;
+  return RHO == Rho::square ? x : clamp(x, all(-1e18f), all(1e18f));
+}
+
 // Calls body(first pixel, vector of a, vector of b, pixels of it that are there).
 template <class Body>
 inline void for_vectors(const Residuals& job, int64_t begin, int64_t end, Body body) {
@@ -53,7 +61,7 @@ double sum(const Residuals& job, int64_t begin, int64_t end) {
   for (int64_t at = begin; at < end; at += RUN * LANES) {
     Floats part{};
     for_vectors(job, at, std::min(at + RUN * LANES, end), [&](int64_t, Floats a, Floats b, int) {
-      const Floats x = (a - b) * job.scale;
+      const Floats x = residual<RHO>(a, b, job.scale);
       part += value<RHO>(x * x);  // 0 of what is not there
     });
     for (int k = 0; k < LANES; ++k) total += static_cast<double>(part[k]);
@@ -65,7 +73,7 @@ template <Rho RHO>
 void slopes(const Residuals& job, float grad, int64_t begin, int64_t end, float* by_a, float* by_b) {
   const float factor = grad * job.scale;
   for_vectors(job, begin, end, [&](int64_t i, Floats a, Floats b, int n) {
-    const Floats x = (a - b) * job.scale, slope = factor * (weight<RHO>(x * x) * x), back = -slope;
+    const Floats x = residual<RHO>(a, b, job.scale), slope = factor * (weight<RHO>(x * x) * x), back = -slope;
     if (by_a) std::memcpy(by_a + i, &slope, n * sizeof(float));
     if (by_b) std::memcpy(by_b + i, &back, n * sizeof(float));
   });
