@@ -33,11 +33,16 @@ Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 LOSSES: dict[str, Loss] = {
     "squared": lambda a, b, m: losses.barron(a, b, mask=m, alpha=2.0),
     "Charbonnier": lambda a, b, m: losses.charbonnier(a, b, mask=m, scale=0.01),
+    "Cauchy": lambda a, b, m: losses.cauchy(a, b, mask=m, scale=0.05),
     "Geman-McClure": lambda a, b, m: losses.geman_mcclure(a, b, mask=m, scale=0.1),
+    "Welsch": lambda a, b, m: losses.welsch(a, b, mask=m, scale=0.1),
     "SSIM 11x11": lambda a, b, m: losses.ssim(a, b, mask=m),
+    "MS-SSIM": lambda a, b, m: losses.ms_ssim(a, b, mask=m),
+    "normalised Laplacian pyramid": lambda a, b, m: losses.normalized_laplacian_pyramid(a, b, mask=m),
     "photometric (SSIM 3x3 + L1)": lambda a, b, m: geometric.photometric(a, b, mask=m),
     "census 7x7": lambda a, b, m: geometric.census(a, b, mask=m),
     "mutual information": lambda a, b, m: losses.mutual_information(a, b, mask=m),
+    "normalised mutual information": lambda a, b, m: losses.normalized_mutual_information(a, b, mask=m),
 }
 
 # Blur of each level in pixels, and steps on it.

@@ -75,6 +75,13 @@ def test_descends_to_the_target():
     assert losses.iou(a, b) < 0.1
 
 
+def test_ciou_in_forward_mode():
+    """Its factor is a constant there as well."""
+    a, b = (t[:5] for t in boxes())
+    loss = lambda a: losses.ciou(a, b)  # noqa: E731
+    torch.testing.assert_close(torch.func.jacfwd(loss)(a), torch.func.jacrev(loss)(a))
+
+
 def test_rotated():
     generator = torch.Generator().manual_seed(1)
     a, b = (torch.rand(10, 5, generator=generator, dtype=D) + torch.tensor([0.0, 0, 0.5, 0.5, 0]).double() for _ in range(2))

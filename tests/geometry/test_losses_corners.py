@@ -37,6 +37,15 @@ class TestHomographyCorner:
         np.testing.assert_allclose(losses.homography_corner(a, b, size=SIZE, reduction="none"), expected, rtol=1e-9)
         assert losses.homography_corner(a, b, size=SIZE).item() == pytest.approx(np.mean(expected))
 
+    @pytest.mark.parametrize("n", [3, 4])
+    def test_a_scale_for_each_sample(self, n):
+        a, b, scale = homographies(n), homographies(n, seed=1), torch.arange(1.0, n + 1, dtype=D)
+        each = [losses.homography_corner(h, g, size=SIZE, kernel="huber", scale=s.item()) for h, g, s in zip(a, b, scale, strict=True)]
+        found = losses.homography_corner(a, b, size=SIZE, kernel="huber", scale=scale, reduction="none")
+        torch.testing.assert_close(found, torch.stack(each))
+        with pytest.raises(ValueError, match=r"homography_corner: scale must be a tensor broadcastable to \(3,\)"):
+            losses.homography_corner(a[:3], b[:3], size=SIZE, kernel="huber", scale=torch.ones(3, 4))
+
     def test_other_kernels(self):
         a, b = homographies(1)[0], homographies(1, seed=1)[0]
         d = distances(a, b)

@@ -131,6 +131,12 @@ class TestPhotometric:
 
 
 class TestMinReprojection:
+    @pytest.mark.parametrize("argument", ["warped", "sources", "target"])
+    def test_nan_that_counts_is_nan(self, argument):
+        given = {"warped": [torch.rand(1, 3, 6, 7)], "sources": [torch.rand(1, 3, 6, 7)], "target": torch.rand(1, 3, 6, 7)}
+        given[argument] = [torch.full_like(given["target"], torch.nan)] if argument != "target" else given["target"] * torch.nan
+        assert losses.min_reprojection(**given).isnan()
+
     def test_is_the_least_of_the_errors(self):
         x, y, dark = photos()
         wanted = np.minimum(error(x, y), error(dark, y))

@@ -137,6 +137,19 @@ class TestBehind:
 
 
 class TestMasks:
+    @pytest.mark.parametrize("bad", ["R", "t", "camera"])
+    def test_a_lost_pose_in_a_masked_sample_is_not_seen(self, bad):
+        x, p = scene(4)
+        given = {"R": R.repeat(2, 1, 1), "t": T.repeat(2, 1), "camera": K.repeat(2, 1, 1)}
+        given[bad][0] = torch.nan
+        given = {name: value.requires_grad_() for name, value in given.items()}
+        mask = torch.tensor([[False], [True]])
+        for weight in (None, torch.ones(2, 4, dtype=D, requires_grad=True)):
+            out = losses.reprojection(x.expand(2, 4, 3), p.expand(2, 4, 2), **given, mask=mask, weight=weight)
+            torch.testing.assert_close(out, losses.reprojection(x, p, R, T, K))
+            grads = torch.autograd.grad(out, [*given.values(), *([] if weight is None else [weight])])
+            assert all(g.isfinite().all() and not g[0].any() for g in grads)
+
     def test_what_is_masked_reaches_nothing(self):
         x, p = scene()
         mask = torch.arange(10) % 3 > 0

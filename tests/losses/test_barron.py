@@ -75,6 +75,13 @@ class TestLoss:
             learned = alpha.requires_grad_()
             assert sum(saved_bytes(lambda a=learned: losses.barron(p, t, alpha=a))) <= 2 * p.numel() * 4 + 64
 
+    @pytest.mark.parametrize("alpha", [-math.inf, -2.0, 0.0, 1.0])
+    def test_an_infinite_residual_is_an_outlier(self, alpha):
+        x = torch.tensor([0.5, torch.inf]).requires_grad_()
+        for shape in (alpha, torch.tensor(alpha)):
+            (gradient,) = torch.autograd.grad(losses.barron(x, torch.zeros(2), alpha=shape), x)
+            assert gradient.isfinite().all() and gradient[0] > 0
+
     def test_blocks_are_the_whole(self, monkeypatch):
         monkeypatch.setattr(blocks, "BLOCK", 2**9)
         p, t = (torch.rand(4, 5, 6, generator=torch.Generator().manual_seed(k), dtype=D) for k in (0, 1))

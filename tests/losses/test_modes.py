@@ -56,9 +56,38 @@ class TestModes:
         assert torch.equal(found, loss(x))
 
     def test_half_precision_beside_single(self, name):
+        """Both promote, as in arithmetic."""
         loss, x = calls(torch.float32)[name]
         half = x.half()
-        torch.testing.assert_close(loss(half).float(), loss(half.float()), rtol=1e-3, atol=1e-4)
+        assert torch.equal(loss(half), loss(half.float()).to(loss(half).dtype))
+
+    def test_a_scaler_leaves_gradients_finite(self, name):
+        """Under autocast losses are float32, as torch's are: 65536 is no float16."""
+        loss, x = calls(torch.float32)[name]
+        x = x.clamp(min=0.1).half().requires_grad_()
+        with torch.autocast("cpu", dtype=torch.float16):
+            value = loss(x)
+        assert value.dtype == torch.float32
+        (torch.amp.GradScaler("cpu", init_scale=2.0**16).scale(value)).backward()
+        assert x.grad.isfinite().all()
+
+
+def test_a_half_weight_does_not_make_the_result_half():
+    far = losses.charbonnier(torch.tensor([1e5]), torch.zeros(1), weight=torch.ones(1).half())
+    assert far.dtype == torch.float32 and far.item() == pytest.approx(1e5, rel=1e-4)
+    both = losses.charbonnier(torch.ones(1).half(), torch.zeros(1).half(), weight=torch.ones(1))
+    assert both.dtype == torch.float32
+    assert losses.charbonnier(torch.ones(1).half(), torch.zeros(1).half()).dtype == torch.float16
+
+
+def test_modules_are_what_functions_are_under_autocast():
+    image = images(dtype=torch.float32)[0]
+    beta, gamma = torch.full((3,), 0.5), torch.rand(3, 3, generator=torch.Generator().manual_seed(0))
+    for module in (losses.DivisiveNormalization, losses.InverseDivisiveNormalization):
+        layer = module(beta, gamma)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            found = layer(image)
+        torch.testing.assert_close(found, layer(image), rtol=0, atol=0, equal_nan=True)
 
 
 def test_half_sums_do_not_overflow_on_the_way():

@@ -42,6 +42,21 @@ class TestLosses:
         for reduction in ("none", "sum", "mean"):
             torch.testing.assert_close(getattr(losses, name)(p, t, reduction=reduction), theirs(p, t, reduction))
 
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+    def test_an_infinite_residual_is_an_outlier(self, name, dtype):
+        x = torch.tensor([0.5, 1e20, torch.inf, -torch.inf], dtype=dtype).requires_grad_()
+        wanted = PRINTED[name](np.array([0.5, 1e18, 1e18, 1e18]))
+        loss = getattr(losses, name)
+        out = loss(x, torch.zeros(4, dtype=dtype), reduction="none")
+        np.testing.assert_allclose(out.detach(), wanted, rtol=1e-6)
+        total = loss(x, torch.zeros(4, dtype=dtype), reduction="sum")
+        np.testing.assert_allclose(total.item(), wanted.sum(), rtol=1e-6)
+        for value in (out.sum(), total):
+            (gradient,) = torch.autograd.grad(value, x)
+            assert gradient.isfinite().all() and gradient[0] > 0 and gradient.abs().max() <= 1
+        nan = torch.tensor([torch.nan, 1.0], dtype=dtype)
+        assert loss(nan, torch.zeros(2, dtype=dtype)).isnan()
+
     def test_small_residuals_keep_their_digits(self, name):
         x = torch.tensor([1e-6, 1e-4])
         out = getattr(losses, name)(x, torch.zeros(2), reduction="none")

@@ -312,3 +312,57 @@ class TestConfusionMatrix:
     def test_errors(self):
         with pytest.raises(ValueError, match="confusion_matrix_loss: metric must be"):
             losses.confusion_matrix_loss(logits(), labels(), metric="f2")
+
+
+OVERLAPS = {
+    "focal": losses.focal,
+    "dice": losses.dice,
+    "tversky": losses.tversky,
+    "lovasz_softmax": losses.lovasz_softmax,
+    "lovasz_hinge": losses.lovasz_hinge,
+    "confusion_matrix_loss": losses.confusion_matrix_loss,
+    "hausdorff": losses.hausdorff,
+}
+
+
+@pytest.mark.parametrize("name", OVERLAPS)
+class TestTargets:
+    def test_masks_of_any_shape(self, name):
+        loss, p, t = OVERLAPS[name], logits().softmax(1), labels()
+        mask = torch.rand(6, 7, generator=torch.Generator().manual_seed(2)) < 0.7
+        for one in (mask, mask[0], torch.tensor(True)):
+            whole = one.expand(6, 7).expand(2, 1, 6, 7)
+            for target in (t, one_hot(t)):
+                torch.testing.assert_close(loss(p, target, mask=one), loss(p, target, mask=whole))
+
+    def test_one_channel_is_no_choice_of_classes(self, name):
+        """Kornia's Lovasz hinge takes labels like that; here nothing but 0 would be a class."""
+        p, t = logits(c=1).sigmoid(), labels(c=2)
+        with pytest.raises(ValueError, match=rf"{name}: target must be floating .* target\[..., None, :, :\]"):
+            OVERLAPS[name](p, t)
+        assert OVERLAPS[name](p, t[..., None, :, :].double()).isfinite()
+
+    def test_remedies(self, name):
+        p, t = logits().softmax(1), labels()
+        with pytest.raises(ValueError, match=r"target.squeeze\(-3\)"):
+            OVERLAPS[name](p, t[:, None])
+        with pytest.raises(ValueError, match=r"target.float\(\)"):
+            OVERLAPS[name](p, one_hot(t).long())
+        with pytest.raises(ValueError, match=r"target.long\(\)"):
+            OVERLAPS[name](p, t > 0)
+        with pytest.raises(ValueError, match="torch.from_numpy"):
+            OVERLAPS[name](p.numpy(), t)
+        with pytest.raises(ValueError, match=f"{name}: mask must be a tensor broadcastable"):
+            OVERLAPS[name](p, t, mask=np.ones((6, 7), bool))
+
+    def test_no_samples(self, name):
+        p = torch.rand(0, 2, 4, 4, requires_grad=True)
+        loss = OVERLAPS[name](p, torch.zeros(0, 4, 4, dtype=torch.long))
+        loss.backward()
+        assert loss.item() == 0 and p.grad.shape == p.shape
+
+
+def test_lovasz_hinge_is_kornias_of_one_channel():
+    kornia = pytest.importorskip("kornia")
+    x, t = logits(1, 1), labels(1, 2)
+    torch.testing.assert_close(losses.lovasz_hinge(x, t[:, None].double()), kornia.losses.lovasz_hinge_loss(x, t))

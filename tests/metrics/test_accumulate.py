@@ -1,6 +1,7 @@
 """Metrics that accumulate: as of everything at once, in a MetricCollection, over ranks, through pickles."""
 
 import importlib.util
+import inspect
 import pickle
 import subprocess
 import sys
@@ -162,6 +163,33 @@ class TestAll:
         assert not any(state.requires_grad for state in states)
 
 
+class TestPrecision:
+    @pytest.mark.parametrize("name", ["SSIM", "MSSSIM", "PSNR", "EndpointError", "DisparityErrors", "DepthErrors", "PoseAUC"])
+    def test_half_beside_single_and_autocast(self, name):
+        """A network's half output is compared with a truth in float32."""
+        torchmetrics()
+        make, inputs, whole = METRICS[name]
+        first, *rest = inputs(2, torch.float32)
+        plain, mixed, around = make(), make(), make()
+        plain.update(first.half().float(), *rest)
+        mixed.update(first.half(), *rest)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            around.update(first.half().float(), *rest)
+            value = whole(first, *rest)
+        for a, b, c in zip(*(map(listed, (plain.compute(), mixed.compute(), around.compute()))), strict=True):
+            assert torch.equal(a, b) and torch.equal(a, c)
+        assert all(torch.equal(a, b) for a, b in zip(listed(value), listed(whole(first, *rest)), strict=True))
+
+
+def listed(value):
+    return list(value.values()) if isinstance(value, dict) else [value]
+
+
+def test_classes_are_found():
+    assert "SSIM" in dir(metrics) and "PoseAUC" in dir(geometry_metrics)
+    assert "window_size" in str(inspect.signature(metrics.SSIM))
+
+
 class TestCollection:
     def test_drops_in_beside_torchmetrics(self):
         tm = torchmetrics()
@@ -236,6 +264,15 @@ class TestCollection:
 
 
 class TestAverages:
+    def test_accuracy_is_of_counts(self):
+        """A share of a batch in float32 would lose digits."""
+        generator = torch.Generator().manual_seed(0)
+        prediction, target = (torch.randint(3, (999,), generator=generator) for _ in range(2))
+        metric = metrics.Accuracy()
+        for part in zip(prediction.split(7), target.split(7), strict=True):
+            metric.update(*part)
+        assert metric.compute().item() == (prediction == target).sum().item() / 999
+
     def test_pixels_and_samples(self):
         torchmetrics()
         prediction, target = cases._flows(3, D)

@@ -54,7 +54,8 @@ def ssim(
 
     Gradient: to both images, of every order; finite at flat and at equal images. Half precision computes in float32.
     Source: Wang et al. 2004; `skimage.metrics.structural_similarity` with gaussian_weights=True, or False for a box of
-    7, and use_sample_covariance=False (variances are divided by n, not n - 1) is the same number for one channel.
+    7, and use_sample_covariance=False (variances are divided by n, not n - 1) is the same number for one channel;
+    torchmetrics' is that of padding="reflect".
 
     >>> ramp = torch.linspace(0, 1, 16).expand(1, 16, 16)
     >>> ssim(ramp, ramp).item(), round(ssim(ramp, 0.5 * ramp).item(), 3)
