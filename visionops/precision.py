@@ -23,8 +23,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 def exact(function: Function) -> Function:
     """Returns a function that autocast leaves alone, and that computes in float32 what comes in half precision.
 
-    Where all that comes is of one half precision, so are results; but under autocast they are float32, as those of
-    torch's losses are: a scaler multiplies them by what a half cannot hold.
+    Results have the dtype of the first floating tensor, if that is half; but under autocast they are float32, as those
+    of torch's losses are: a scaler multiplies them by what a half cannot hold.
     """
 
     @functools.wraps(function)
@@ -40,7 +40,7 @@ def exact(function: Function) -> Function:
             for device in devices:
                 stack.enter_context(torch.autocast(device, enabled=False))
             result = function(*args, **options)
-        if not some or devices or any(dtype != dtypes[0] for dtype in dtypes):
+        if devices or dtypes[0] not in HALF:
             return result
         return pytree.tree_map(lambda value: _narrowed(value, dtypes[0]), result)
 

@@ -84,6 +84,7 @@ def smoothness(
 ) -> Tensor:
     """Returns the variation of a field, over its mean if it is to be normalised, reduced."""
     dtype = field.dtype
+    assert edges.image is not None
     field, image = hide(mask, field, edges.image)
     edges = edges._replace(image=image)
     portions = portions_of(mask, None if weight is None else weight.to(field.dtype), field, edges.order)

@@ -276,7 +276,7 @@ class SSIM(_ImageMean):
     ) -> None:  # fmt: skip
         settings = {"window_size": window_size, "sigma": sigma, "data_range": data_range, "padding": padding}
         super().__init__(options, window=window, **settings)
-        _window("ssim", **self.settings).check(*_boundless(), "mean", IMAGES)
+        Window(window_size, sigma, data_range, padding, window).check(*_boundless(), "mean", IMAGES)
 
 
 class MSSSIM(_ImageMean):
@@ -296,11 +296,8 @@ class MSSSIM(_ImageMean):
     ) -> None:  # fmt: skip
         settings = {"window_size": window_size, "sigma": sigma, "data_range": data_range, "padding": padding}
         super().__init__(options, weights=weights, window=window, **settings)
-        check_levels(*_boundless(), _window("ms_ssim", window=window, **settings), weights, "mean", IMAGES)
-
-
-def _window(function: str, *, window_size: int, sigma: float, window: str, data_range: float, padding: str) -> Window:
-    return Window(window_size, sigma, data_range, padding, window, function)
+        of = Window(window_size, sigma, data_range, padding, window, "ms_ssim")
+        check_levels(*_boundless(), of, weights, "mean", IMAGES)
 
 
 def _boundless() -> tuple[Tensor, Tensor]:
