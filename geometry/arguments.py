@@ -20,9 +20,12 @@ def check_points(function: str, argument: str, points: Any, dims: int | tuple[in
     shape = f"(*batch, n, {' or '.join(map(str, allowed))})"
     _check_floating(function, argument, points, shape)
     if points.ndim < 2 or points.shape[-1] not in allowed:
-        raise refuse(function, argument, f"of shape {shape}", tuple(points.shape))
+        remedy = f"Transpose it: {argument}.mT." if points.ndim > 1 and points.shape[-2] in allowed else ""
+        raise refuse(function, argument, f"of shape {shape}", tuple(points.shape), remedy)
     if points.shape[-2] < least:
-        raise refuse(function, argument, f"at least {least} points", tuple(points.shape))
+        single = points.ndim > 2 and points.shape[-2] == 1
+        remedy = f"Take OpenCV's dimension away: {argument}.squeeze(-2)." if single else ""
+        raise refuse(function, argument, f"at least {least} points", tuple(points.shape), remedy)
 
 
 def check_same_points(function: str, argument: str, points: Tensor, other: Tensor) -> None:
@@ -86,6 +89,25 @@ def finite_rows(value: Tensor, dims: int) -> tuple[Tensor, Bool[Tensor, "*batch"
     finite = value.isfinite()
     good = finite.flatten(-dims).all(-1) if dims else finite
     return torch.where(finite, value, 0), good
+
+
+def finite_points(matrix: Tensor, dims: int, *points: Tensor) -> tuple[Tensor, ...]:
+    """Returns a matrix of each sample and points as `finite_rows` does, and which points are finite with their matrix.
+
+    Points share the matrix: one that is not finite must not reach its gradient.
+
+    Args:
+        matrix: of so many dimensions; or a vector.
+        points: sets (*batch, n, d) whose batches broadcast with that of the matrix.
+    """
+    matrix, good = finite_rows(matrix, dims)
+    good = good[..., None]
+    kept = []
+    for value in points:
+        value, known = finite_rows(value, 1)
+        good = good & known
+        kept.append(value)
+    return matrix, *kept, good
 
 
 def or_nan(value: Tensor, good: Bool[Tensor, "*batch"]) -> Tensor:

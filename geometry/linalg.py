@@ -10,7 +10,17 @@ from torch import Tensor
 
 from visionops.errors import refuse
 
-from .arguments import check_batches, check_matrix, check_points, check_vector, check_weights, promoted
+from .arguments import (
+    check_batches,
+    check_matrix,
+    check_points,
+    check_vector,
+    check_weights,
+    finite_points,
+    finite_rows,
+    or_nan,
+    promoted,
+)
 
 # |w| below this, relative to the point's largest coordinate, is at infinity.
 INFINITY = 1e-8
@@ -52,21 +62,28 @@ def from_homogeneous(
 
     Gradient: to the points. Where |w| is smaller than that, w is held at that, with its sign and without a gradient
         through w: the point is far away in its direction, and its gradient finite. At (0, ..., 0) the result is 0, and
-        so is the gradient.
+        so is the gradient. NaN gives NaN, with gradient 0.
 
     >>> from_homogeneous(torch.tensor([[6.0, 8.0, 2.0]])).tolist()
     [[3.0, 4.0]]
     """
     if points.shape[-1] < 2:
         raise refuse("from_homogeneous", "points", "of two coordinates or more", tuple(points.shape))
+    points, good = finite_rows(points, 1)
+    out, valid = _divided(points)
+    out = or_nan(out, good)
+    return (out, valid & good) if return_valid else out
+
+
+def _divided(points: Float[Tensor, "*batch d"]) -> tuple[Float[Tensor, "*batch d-1"], Bool[Tensor, "*batch"]]:
+    """Returns the results of `from_homogeneous`, of finite points."""
     rest, w = points[..., :-1], points[..., -1:]
     least = INFINITY * points.detach().abs().amax(-1, keepdim=True)
     valid = w.abs() > least
     held = torch.where(w.detach() < 0, -least, least)
-    zero = least <= 0  # NaN is not, and stays
+    zero = least <= 0
     divisor = torch.where(valid, w, torch.where(zero, 1, held))
-    out = torch.where(zero, 0, rest / divisor)
-    return (out, valid[..., 0]) if return_valid else out
+    return torch.where(zero, 0, rest / divisor), valid[..., 0]
 
 
 @overload
@@ -91,7 +108,8 @@ def transform_points(
     Raises:
         ValueError: for a matrix of another size.
 
-    Gradient: to the matrix and the points; at w near 0 as of `from_homogeneous`.
+    Gradient: to the matrix and the points; at w near 0 as of `from_homogeneous`. A point that is not finite gives NaN,
+        with gradient 0, to the matrix as well.
 
     >>> shift = torch.tensor([[1.0, 0.0, 5.0], [0.0, 1.0, 6.0], [0.0, 0.0, 1.0]])
     >>> transform_points(shift, torch.tensor([[1.0, 1.0]])).tolist()
@@ -99,16 +117,24 @@ def transform_points(
     """
     check_points("transform_points", "points", points, points.shape[-1])
     d = points.shape[-1]
+    columns = matrix.shape[-1] if isinstance(matrix, Tensor) and matrix.ndim > 1 else d
+    if columns - d not in (0, 1) and columns - points.shape[-2] in (0, 1):
+        rule = f"of shape (*batch, n, {points.shape[-2]}) beside a matrix {tuple(matrix.shape)}"
+        raise refuse("transform_points", "points", rule, tuple(points.shape), "Transpose it: points.mT.")
     check_matrix("transform_points", "matrix", matrix, (d + 1, d + 1), (d, d + 1), (d, d))
     check_batches("transform_points", "matrix", matrix.shape[:-2], points.shape[:-2])
     matrix, points = promoted(matrix, points)
+    matrix, points, good = finite_points(matrix, 2, points)
     if matrix.shape[-1] == d:
         out = points @ matrix.mT
     else:
         out = points @ matrix[..., :d].mT + matrix[..., None, :, d]
     if matrix.shape[-2] == d + 1:
-        return from_homogeneous(out, return_valid=True) if return_valid else from_homogeneous(out)
-    return (out, out.isfinite().all(-1)) if return_valid else out
+        out, valid = _divided(out)
+    else:
+        valid = out.isfinite().all(-1) if return_valid else good
+    out = or_nan(out, good)
+    return (out, valid & good) if return_valid else out
 
 
 def skew(vector: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:

@@ -9,7 +9,17 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from .arguments import check_batches, check_points, check_vector, check_weights, doubled, finite_rows, or_nan, promoted
+from .arguments import (
+    check_batches,
+    check_points,
+    check_vector,
+    check_weights,
+    doubled,
+    finite_points,
+    finite_rows,
+    or_nan,
+    promoted,
+)
 from .implicit.eigen import least_eigenvector
 from .linalg import from_homogeneous
 
@@ -95,8 +105,9 @@ def line_intersection(
     check_vector("line_intersection", "line1", line1, 3)
     check_vector("line_intersection", "line2", line2, 3)
     check_batches("line_intersection", "line2", line2.shape[:-1], line1.shape[:-1])
-    crossed = torch.linalg.cross(*torch.broadcast_tensors(*promoted(line1, line2)))
-    point, finite = from_homogeneous(crossed, return_valid=True)
+    (line1, good1), (line2, good2) = (finite_rows(line, 1) for line in promoted(line1, line2))
+    point, finite = from_homogeneous(torch.linalg.cross(*torch.broadcast_tensors(line1, line2)), return_valid=True)
+    point, finite = or_nan(point, good1 & good2), finite & good1 & good2
     return (point, finite) if return_valid else point
 
 
@@ -152,8 +163,10 @@ def fit_hyperplane(points: Tensor, weights: Tensor | None) -> tuple[Float[Tensor
 
 def signed_distance(points: Tensor, plane: Tensor) -> Float[Tensor, "*batch n"]:
     """Returns the signed distances of points (*batch, n, d) from a line or plane (*batch, d + 1) of any length."""
+    plane, points, good = finite_points(plane, 1, points)
     normal, exists = unit(plane[..., :-1], of=plane)
-    return torch.where(exists[..., None], (points * normal[..., None, :-1]).sum(-1) + normal[..., -1:], 0)
+    distance = torch.where(exists[..., None], (points * normal[..., None, :-1]).sum(-1) + normal[..., -1:], 0)
+    return or_nan(distance, good)
 
 
 def unit(vector: Tensor, of: Tensor | None = None) -> tuple[Tensor, Bool[Tensor, "*batch"]]:

@@ -6,7 +6,15 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from .arguments import check_batches, check_points, check_same_points, check_vector, check_weights
+from .arguments import (
+    check_batches,
+    check_points,
+    check_same_points,
+    check_vector,
+    check_weights,
+    finite_points,
+    or_nan,
+)
 from .lines import fit_hyperplane, signed_distance, unit
 
 # A ray whose angle with a plane has less than this sine runs along it.
@@ -99,11 +107,12 @@ def ray_plane_intersection(
     check_same_points("ray_plane_intersection", "directions", directions, origins)
     check_vector("ray_plane_intersection", "plane", plane, 4)
     check_batches("ray_plane_intersection", "plane", plane.shape[:-1], origins.shape[:-2])
+    plane, origins, directions, good = finite_points(plane, 1, origins, directions)
     way, moves = unit(directions)
     normal, _ = unit(plane[..., :3])
     climb = (way * normal[..., None, :]).sum(-1)
     meets = moves & (climb.abs() > ALONG)
     reach = -signed_distance(origins, plane) / torch.where(meets, climb, 1)
     reach = torch.where(meets, reach, 0)
-    points = origins + reach[..., None] * way
-    return (points, meets & (reach >= 0)) if return_valid else points
+    points = or_nan(origins + reach[..., None] * way, good)
+    return (points, good & meets & (reach >= 0)) if return_valid else points

@@ -14,7 +14,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from visionops.arguments import check_choice
-from visionops.geometry.arguments import check_batches, check_matrix, check_points, check_same_points, promoted
+from visionops.geometry.arguments import (
+    check_batches,
+    check_matrix,
+    check_points,
+    check_same_points,
+    finite_points,
+    or_nan,
+    promoted,
+)
 from visionops.geometry.batches import COMPILED
 from visionops.geometry.linalg import to_homogeneous
 from visionops.kernels import epipolar as kernels
@@ -35,8 +43,8 @@ def epilines(
     Raises:
         ValueError: for shapes that do not go together, or an image other than 1 and 2.
 
-    Gradient: to both. The line of a point at the epipole is not divided by its length, which is 0 but for rounding:
-        it is as good as (0, 0, 0).
+    Gradient: to both; what is not finite gives NaN, with gradient 0. The line of a point at the epipole is not divided
+        by its length, which is 0 but for rounding: it is as good as (0, 0, 0).
     Source: `cv2.computeCorrespondEpilines`.
 
     >>> F = torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
@@ -48,10 +56,11 @@ def epilines(
     check_points("epilines", "points", points)
     check_batches("epilines", "F", F.shape[:-2], points.shape[:-2])
     F, points = promoted(F, points)
+    F, points, good = finite_points(F, 2, points)
     h = to_homogeneous(points)
     line = h @ (F.mT if image == 1 else F)
     square = line[..., :2].square().sum(-1, keepdim=True)
-    return line / torch.where(square > _least(F, h), square, 1).sqrt()
+    return or_nan(line / torch.where(square > _least(F, h), square, 1).sqrt(), good)
 
 
 def sampson_distance(
@@ -67,7 +76,8 @@ def sampson_distance(
     Raises:
         ValueError: for shapes that do not go together.
 
-    Gradient: to all three. Where both points are the epipoles the distance is 0, and so is the gradient.
+    Gradient: to all three. Where both points are the epipoles the distance is 0, and so is the gradient. A match that
+        is not finite gives NaN, with gradient 0, to F as well.
     Source: Hartley and Zisserman, Multiple View Geometry, 2004, equation 11.9; `cv2.sampsonDistance`.
 
     >>> F = torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
@@ -90,7 +100,8 @@ def symmetric_epipolar_distance(
     Raises:
         ValueError: for shapes that do not go together.
 
-    Gradient: to all three. The part of a point whose partner is the epipole, which has no line, is 0 with gradient 0.
+    Gradient: to all three. The part of a point whose partner is the epipole, which has no line, is 0 with gradient 0;
+        a match that is not finite gives NaN, with gradient 0, to F as well.
     Source: Hartley and Zisserman, Multiple View Geometry, 2004, equation 11.10.
 
     >>> F = torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
@@ -120,16 +131,18 @@ def _distances(function: str, F: Tensor, points1: Tensor, points2: Tensor, each:
 
 
 def _define(F: Tensor, points1: Tensor, points2: Tensor, each: bool) -> Tensor:
+    F, points1, points2, good = finite_points(F, 2, points1, points2)
     h1, h2 = to_homogeneous(points1), to_homogeneous(points2)
     line2, line1 = h1 @ F.mT, h2 @ F
     least = torch.maximum(_least(F, h1), _least(F, h2))[..., 0]
     n1, n2 = (line[..., :2].square().sum(-1) for line in (line1, line2))
     square = (h2 * line2).sum(-1).square()
-    return _over(square, n1, least) + _over(square, n2, least) if each else _over(square, n1 + n2, least)
+    value = _over(square, n1, least) + _over(square, n2, least) if each else _over(square, n1 + n2, least)
+    return or_nan(value, good)
 
 
 def _over(square: Tensor, length: Tensor, least: Tensor) -> Tensor:
-    some = ~(length <= least)  # NaN stays NaN
+    some = length > least
     return torch.where(some, square / torch.where(some, length, 1), 0)
 
 

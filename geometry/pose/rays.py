@@ -9,7 +9,15 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from visionops.errors import refuse
-from visionops.geometry.arguments import check_batches, check_matrix, check_points, check_same_points, finite_rows
+from visionops.geometry.arguments import (
+    check_batches,
+    check_matrix,
+    check_points,
+    check_same_points,
+    finite_points,
+    finite_rows,
+    or_nan,
+)
 from visionops.geometry.linalg import to_homogeneous
 
 
@@ -48,7 +56,8 @@ def unit_rays(
         points = points2d.double()
         rays = to_homogeneous(points) if points.shape[-1] == 2 else points
     elif isinstance(camera, Tensor):
-        rays = to_homogeneous(_normalized(points2d.double(), camera.double()))
+        matrix, points, known = finite_points(camera.double(), 2, points2d.double())
+        rays = or_nan(to_homogeneous(_normalized(points, matrix)), known & (_focal(matrix) != 0).all(-1, keepdim=True))
     else:
         rays = camera.unproject(points2d).double()
         rays = to_homogeneous(rays) if rays.shape[-1] == 2 else rays
@@ -62,6 +71,12 @@ def unit_rays(
 
 def _normalized(pixels: Tensor, k: Tensor) -> Tensor:
     """Returns (x / z, y / z) of pixels through K, whose last row is (0, 0, 1)."""
-    fx, skewed, cx = (k[..., None, 0, i] for i in range(3))
-    y = (pixels[..., 1] - k[..., None, 1, 2]) / k[..., None, 1, 1]
+    f = _focal(k)
+    fx, fy = torch.where(f != 0, f, 1)[..., None, :].unbind(-1)
+    skewed, cx = k[..., None, 0, 1], k[..., None, 0, 2]
+    y = (pixels[..., 1] - k[..., None, 1, 2]) / fy
     return torch.stack([(pixels[..., 0] - cx - skewed * y) / fx, y], -1)
+
+
+def _focal(k: Tensor) -> Float[Tensor, "*batch 2"]:
+    return k.diagonal(dim1=-2, dim2=-1)[..., :2]

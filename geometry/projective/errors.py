@@ -5,7 +5,14 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor
 
-from visionops.geometry.arguments import check_batches, check_matrix, check_points, check_same_points
+from visionops.geometry.arguments import (
+    check_batches,
+    check_matrix,
+    check_points,
+    check_same_points,
+    finite_points,
+    or_nan,
+)
 from visionops.geometry.linalg import transform_points
 
 from .matrices import adjugate
@@ -25,14 +32,15 @@ def transfer_error(
         ValueError: for shapes that do not go together.
 
     Gradient: to all three. A point that H takes to infinity (w = 0) has a large, finite error, without a gradient
-        through w, as of `from_homogeneous`.
+        through w, as of `from_homogeneous`. A pair that is not finite gives NaN, with gradient 0, to H as well.
 
     >>> p = torch.tensor([[1.0, 2.0]])
     >>> transfer_error(torch.eye(3), p, p + 2).tolist()
     [8.0]
     """
     _check("transfer_error", homography, points1, points2)
-    return _transfer(homography, points1, points2)
+    homography, points1, points2, good = finite_points(homography, 2, points1, points2)
+    return or_nan(_transfer(homography, points1, points2), good)
 
 
 def symmetric_transfer_error(
@@ -57,7 +65,9 @@ def symmetric_transfer_error(
     [16.0]
     """
     _check("symmetric_transfer_error", homography, points1, points2)
-    return _transfer(homography, points1, points2) + _transfer(adjugate(homography), points2, points1)
+    homography, points1, points2, good = finite_points(homography, 2, points1, points2)
+    there, back = _transfer(homography, points1, points2), _transfer(adjugate(homography), points2, points1)
+    return or_nan(there + back, good)
 
 
 def _transfer(homography: Tensor, points1: Tensor, points2: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from visionops.geometry.arguments import check_batches, check_points, check_vector
+from visionops.geometry.arguments import check_batches, check_points, check_vector, finite_rows, or_nan
 
 from .conventions import check_convention
 from .forms import (
@@ -177,8 +177,9 @@ def quaternion_rotate(
     check_vector("quaternion_rotate", "quaternion", quaternion, 4)
     check_points("quaternion_rotate", "points", points, 3)
     check_batches("quaternion_rotate", "quaternion", quaternion.shape[:-1], points.shape[:-2])
-    matrix = lifted(matrix_of_quaternion, quaternion.double(), dims=(1,), shape=(3, 3))
-    return moved(matrix, None, points)
+    quaternion, good = finite_rows(quaternion.double(), 1)
+    matrix = lifted(matrix_of_quaternion, quaternion, dims=(1,), shape=(3, 3))
+    return or_nan(moved(matrix, None, points), good[..., None])
 
 
 def slerp(

@@ -71,8 +71,8 @@ class Geometry(Operator):
     Attributes:
         singular: inputs, by name, where value and gradient must be finite: the answer is not unique, or has a kink.
         regular: inputs, by name, that look singular and are not: the gradient must be that of finite differences.
-        solves: whether a sample with NaN must give no NaN gradient, as solvers promise. Of all functions it must leave
-            the other samples alone.
+        solves: whether NaN, in a sample or in one of its points, must give no NaN gradient, as solvers promise, and so
+            do maps that points share. Of all functions it must leave the other samples alone.
     """
 
     dtypes: tuple[torch.dtype, ...] = DOUBLES
@@ -207,13 +207,15 @@ def check_nan(case: Operator) -> None:
     if not isinstance(case, Geometry):
         return
     x = case.inputs(3, torch.float64)
-    for k in range(len(x)):
+    # A sample, and where it has many, one of its points.
+    places = [(k, (1, 0)[: n + 1]) for k in range(len(x)) for n in range(2 if x[k].ndim > 2 and x[k].shape[1] else 1)]
+    for k, place in places:
         bad = [t.clone() for t in x]
-        bad[k][1] = float("nan")
+        bad[k][place] = float("nan")
         found, expected = (_value_and_gradients(case, values) for values in (bad, x))
         for a, b in zip(found, expected, strict=True):
             close(a[::2], b[::2], torch.float64, scale=_size([b[::2]]))
-        if isinstance(case, Loss) and k == 0:  # a target that is NaN may be unknown
+        if isinstance(case, Loss) and k == 0 and len(place) == 1:  # a target that is NaN may be unknown
             assert found[0][1].isnan().any(), "a prediction of NaN has a loss"
         if case.solves:
             gradients = found[-len(x) :]

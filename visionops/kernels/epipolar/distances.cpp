@@ -16,17 +16,29 @@ constexpr int BLOCK = 64;
 template <class T>
 struct Block {
   T x1[BLOCK], y1[BLOCK], x2[BLOCK], y2[BLOCK];
+  bool finite[BLOCK];
 
-  void read(const T* p1, const T* p2, int n) {
+  // Matches that are not finite become `lost` in all coordinates.
+  void read(const T* p1, const T* p2, int n, T lost) {
     for (int i = 0; i < n; ++i) {
       x1[i] = p1[2 * i];
       y1[i] = p1[2 * i + 1];
       x2[i] = p2[2 * i];
       y2[i] = p2[2 * i + 1];
+      // Of infinity and of NaN, the difference with itself is NaN.
+      finite[i] = (x1[i] - x1[i]) + (y1[i] - y1[i]) + (x2[i] - x2[i]) + (y2[i] - y2[i]) == 0;
+      if (!finite[i]) x1[i] = y1[i] = x2[i] = y2[i] = lost;
     }
     for (int i = n; i < BLOCK; ++i) x1[i] = y1[i] = x2[i] = y2[i] = 0;
   }
 };
+
+template <class T>
+bool is_finite(const T* f) {
+  T zero = 0;
+  for (int k = 0; k < 9; ++k) zero += f[k] - f[k];
+  return zero == 0;
+}
 
 // What both directions need of a match.
 template <class T>
@@ -65,11 +77,16 @@ void find(const Matching& job, int64_t sample, int64_t begin, int64_t end) {
   const T* const p1 = static_cast<const T*>(job.points1) + sample * job.step1;
   const T* const p2 = static_cast<const T*>(job.points2) + sample * job.step2;
   T* const out = static_cast<T*>(job.out) + sample * job.n;
+  constexpr T NONE = std::numeric_limits<T>::quiet_NaN();
+  if (!is_finite(f)) {
+    std::fill(out + begin, out + end, NONE);
+    return;
+  }
   const T tiny = rounding_of(f);
   Block<T> block;
   for (int64_t at = begin; at < end; at += BLOCK) {
     const int n = static_cast<int>(std::min<int64_t>(BLOCK, end - at));
-    block.read(p1 + 2 * at, p2 + 2 * at, n);
+    block.read(p1 + 2 * at, p2 + 2 * at, n, NONE);
     T values[BLOCK];
     for (int i = 0; i < BLOCK; ++i) {
       const Lines<T> l(f, tiny, block.x1[i], block.y1[i], block.x2[i], block.y2[i]);
@@ -81,7 +98,10 @@ void find(const Matching& job, int64_t sample, int64_t begin, int64_t end) {
 
 template <class T, bool EACH>
 void pull(const Matching& job, int64_t sample, int64_t begin, int64_t end) {
-  const T* const f = static_cast<const T*>(job.matrices) + 9 * sample;
+  const T* f = static_cast<const T*>(job.matrices) + 9 * sample;
+  const T zeros[9] = {};
+  const bool known = is_finite(f);
+  if (!known) f = zeros;
   const T* const p1 = static_cast<const T*>(job.points1) + sample * job.step1;
   const T* const p2 = static_cast<const T*>(job.points2) + sample * job.step2;
   const T* const grad = static_cast<const T*>(job.grad) + sample * job.n;
@@ -92,9 +112,10 @@ void pull(const Matching& job, int64_t sample, int64_t begin, int64_t end) {
   Block<T> block;
   for (int64_t at = begin; at < end; at += BLOCK) {
     const int n = static_cast<int>(std::min<int64_t>(BLOCK, end - at));
-    block.read(p1 + 2 * at, p2 + 2 * at, n);
+    // A match that is not finite has no gradient, and neither has a matrix.
+    block.read(p1 + 2 * at, p2 + 2 * at, n, 0);
     T g[BLOCK] = {}, by[4][BLOCK];
-    std::copy(grad + at, grad + at + n, g);
+    for (int i = 0; i < n; ++i) g[i] = known && block.finite[i] ? grad[at + i] : T(0);
     for (int i = 0; i < BLOCK; ++i) {
       const T x1 = block.x1[i], y1 = block.y1[i], x2 = block.x2[i], y2 = block.y2[i];
       const Lines<T> l(f, tiny, x1, y1, x2, y2);

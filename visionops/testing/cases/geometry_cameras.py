@@ -129,6 +129,7 @@ CASES = {
     "visionops.geometry.project_points": Geometry(
         cameras.project_points,
         {"return_valid": True},
+        solves=True,
         example=lambda n, dtype: (_points(n, dtype), _matrix(n, dtype), _pair(n, dtype)[2], random(n, dtype, 3) * 0.1),
     ),
     "visionops.geometry.undistort_points": Geometry(

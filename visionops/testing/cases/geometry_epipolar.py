@@ -166,17 +166,20 @@ CASES = {
     ),
     "visionops.geometry.epilines": Geometry(
         epipolar.epilines,
+        solves=True,
         example=lambda n, dtype: (_essentials(n, dtype), _matches(n, dtype)[0]),
         singular={"the epipole": t(FORWARD, [[0.0, 0.0], [1.0, 2.0]]), "0": t([[0.0] * 3] * 3, [[1.0, 2.0]])},
     ),
     "visionops.geometry.sampson_distance": Geometry(
         epipolar.sampson_distance,
+        solves=True,
         example=lambda n, dtype: (_essentials(n, dtype), *_matches(n, dtype)),
         regular=EPIPOLAR,
         singular={"epipoles": AT_EPIPOLES, "0": t([[0.0] * 3] * 3, [[1.0, 2.0]], [[3.0, 4.0]])},
     ),
     "visionops.geometry.symmetric_epipolar_distance": Geometry(
         epipolar.symmetric_epipolar_distance,
+        solves=True,
         example=lambda n, dtype: (_essentials(n, dtype), *_matches(n, dtype)),
         regular=EPIPOLAR,
         singular={"epipoles": AT_EPIPOLES, "0": t([[0.0] * 3] * 3, [[1.0, 2.0]], [[3.0, 4.0]])},

@@ -198,10 +198,11 @@ CASES = {
         singular={"H33 = 0": t(TURN, [0.0, 0.0, -0.8], [0.0, 0.0, 1.0], EYE)},
     ),
     "visionops.geometry.transfer_error": Geometry(
-        projective.transfer_error, example=_errors, regular={"exact": t(TILT, SIX, mapped(SIX))}
+        projective.transfer_error, example=_errors, solves=True, regular={"exact": t(TILT, SIX, mapped(SIX))}
     ),
     "visionops.geometry.symmetric_transfer_error": Geometry(
         projective.symmetric_transfer_error,
+        solves=True,
         example=_errors,
         regular={"exact": t(TILT, SIX, mapped(SIX))},
         singular={"0": t([[0.0] * 3] * 3, SIX, SIX)},

@@ -128,6 +128,7 @@ CASES = {
     ),
     "quaternion_rotate": Geometry(
         rotations.quaternion_rotate,
+        solves=True,
         example=lambda n, dtype: (random(n, dtype, 4), random(n, dtype, 5, 3, seed=1)),
         singular={"0": lambda: (torch.zeros(1, 4), torch.ones(1, 2, 3))},
     ),

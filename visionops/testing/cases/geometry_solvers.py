@@ -97,11 +97,13 @@ CASES = {
     "visionops.geometry.from_homogeneous": Geometry(
         linalg.from_homogeneous,
         {"return_valid": True},
+        solves=True,
         example=_of(4, 3),
         singular={"w = 0": _matrices([[1.0, 2, 0], [0, 0, 0], [-1, 3, -1e-30]])},
     ),
     "visionops.geometry.transform_points": Geometry(
         linalg.transform_points,
+        solves=True,
         example=lambda n, dtype: (random(n, dtype, 3, 3), random(n, dtype, 4, 2, seed=1)),
     ),
     "visionops.geometry.skew": Geometry(linalg.skew, example=_of(3)),

@@ -228,6 +228,7 @@ CASES = {
     "visionops.geometry.line_intersection": Geometry(
         lines.line_intersection,
         {"return_valid": True},
+        solves=True,
         example=lambda n, dtype: (random(n, dtype, 3), random(n, dtype, 3, seed=1)),
         singular={
             "parallel": lambda: (torch.tensor([[1.0, 2, 3]], dtype=D), torch.tensor([[2.0, 4, 5]], dtype=D)),
@@ -236,6 +237,7 @@ CASES = {
     ),
     "visionops.geometry.point_line_distance": Geometry(
         lines.point_line_distance,
+        solves=True,
         example=lambda n, dtype: (random(n, dtype, 5, 2), random(n, dtype, 3, seed=1)),
         singular={
             "on it": lambda: (torch.ones(1, 2, 2, dtype=D), torch.tensor([[1.0, 1.0, -2.0]], dtype=D)),
@@ -252,6 +254,7 @@ CASES = {
     "visionops.geometry.point_plane_distance": Geometry(
         planes.point_plane_distance,
         {"signed": True},
+        solves=True,
         example=lambda n, dtype: (random(n, dtype, 5, 3), random(n, dtype, 4, seed=1)),
         regular={"on it": lambda: (torch.ones(1, 2, 3, dtype=D), torch.tensor([[1.0, 1.0, -1.0, -1.0]], dtype=D))},
         singular={"no plane": lambda: (random(1, D, 2, 3), torch.tensor([[0.0, 0.0, 0.0, 1.0]], dtype=D))},
@@ -259,6 +262,7 @@ CASES = {
     "visionops.geometry.ray_plane_intersection": Geometry(
         planes.ray_plane_intersection,
         {"return_valid": True},
+        solves=True,
         example=lambda n, dtype: (
             random(n, dtype, 5, 3),
             random(n, dtype, 5, 3, seed=1),
