@@ -91,8 +91,9 @@ def finite_rows(value: Tensor, dims: int) -> tuple[Tensor, Bool[Tensor, "*batch"
     return torch.where(finite, value, 0), good
 
 
-def finite_points(matrix: Tensor, dims: int, *points: Tensor) -> tuple[Tensor, ...]:
-    """Returns a matrix of each sample and points as `finite_rows` does, and which points are finite with their matrix.
+def finite_points(matrix: Tensor, dims: int, *points: Tensor) -> tuple[Any, ...]:
+    """Returns a matrix of each sample and points as `finite_rows` does, and which points are finite with their matrix;
+    None: all.
 
     Points share the matrix: one that is not finite must not reach its gradient.
 
@@ -100,6 +101,8 @@ def finite_points(matrix: Tensor, dims: int, *points: Tensor) -> tuple[Tensor, .
         matrix: of so many dimensions; or a vector.
         points: sets (*batch, n, d) whose batches broadcast with that of the matrix.
     """
+    if all(known_finite(value) for value in (matrix, *points)):
+        return matrix, *points, None
     matrix, good = finite_rows(matrix, dims)
     good = good[..., None]
     kept = []
@@ -110,8 +113,10 @@ def finite_points(matrix: Tensor, dims: int, *points: Tensor) -> tuple[Tensor, .
     return matrix, *kept, good
 
 
-def or_nan(value: Tensor, good: Bool[Tensor, "*batch"]) -> Tensor:
-    """Returns the value where it is good and NaN elsewhere, where no gradient comes back."""
+def or_nan(value: Tensor, good: Bool[Tensor, "*batch"] | None) -> Tensor:
+    """Returns the value where it is good and NaN elsewhere, where no gradient comes back. None: all is."""
+    if good is None:
+        return value
     same = value.shape[: good.ndim] == good.shape
     if same and good.device.type == "cpu" and not is_traced() and bool(good.all()):
         return value

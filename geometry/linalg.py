@@ -131,10 +131,10 @@ def transform_points(
         out = points @ matrix[..., :d].mT + matrix[..., None, :, d]
     if matrix.shape[-2] == d + 1:
         out, valid = _divided(out)
-    else:
-        valid = out.isfinite().all(-1) if return_valid else good
+    elif return_valid:
+        valid = out.isfinite().all(-1)
     out = or_nan(out, good)
-    return (out, valid & good) if return_valid else out
+    return (out, valid if good is None else valid & good) if return_valid else out
 
 
 def skew(vector: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:

@@ -115,4 +115,5 @@ def ray_plane_intersection(
     reach = -signed_distance(origins, plane) / torch.where(meets, climb, 1)
     reach = torch.where(meets, reach, 0)
     points = or_nan(origins + reach[..., None] * way, good)
-    return (points, good & meets & (reach >= 0)) if return_valid else points
+    ahead = meets & (reach >= 0)
+    return (points, ahead if good is None else good & ahead) if return_valid else points

@@ -45,7 +45,7 @@ def check_pose_points(function: str, points3d: Any, points2d: Any, camera: Any, 
         check_batches(function, "camera", camera.shape[:-2], points3d.shape[:-2])
     elif camera is not None and not hasattr(camera, "unproject"):
         got, rule = type(camera).__name__, "None, a matrix K (*batch, 3, 3) or an object with project and unproject"
-        raise refuse(function, "camera", rule, got)
+        raise refuse(function, "camera", rule, got, "torch.as_tensor makes a matrix of numbers.")
 
 
 def unit_rays(
@@ -57,7 +57,8 @@ def unit_rays(
         rays = to_homogeneous(points) if points.shape[-1] == 2 else points
     elif isinstance(camera, Tensor):
         matrix, points, known = finite_points(camera.double(), 2, points2d.double())
-        rays = or_nan(to_homogeneous(_normalized(points, matrix)), known & (_focal(matrix) != 0).all(-1, keepdim=True))
+        sees = (_focal(matrix) != 0).all(-1, keepdim=True)
+        rays = or_nan(to_homogeneous(_normalized(points, matrix)), sees if known is None else known & sees)
     else:
         rays = camera.unproject(points2d).double()
         rays = to_homogeneous(rays) if rays.shape[-1] == 2 else rays
