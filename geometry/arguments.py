@@ -14,18 +14,32 @@ from visionops.errors import refuse
 from visionops.kernels.functions import is_traced
 
 
-def check_points(function: str, argument: str, points: Any, dims: int | tuple[int, ...] = 2, least: int = 0) -> None:
-    """Raises unless points are (*batch, n, dims), floating, at least so many."""
-    allowed = (dims,) if isinstance(dims, int) else dims
-    shape = f"(*batch, n, {' or '.join(map(str, allowed))})"
-    _check_floating(function, argument, points, shape)
-    if points.ndim < 2 or points.shape[-1] not in allowed:
-        remedy = f"Transpose it: {argument}.mT." if points.ndim > 1 and points.shape[-2] in allowed else ""
+def check_points(
+    function: str, argument: str, points: Any, dims: int | tuple[int, ...] | None = 2, least: int = 0
+) -> None:
+    """Raises unless points are (*batch, n, dims), floating, at least so many; dims None: any."""
+    allowed = None if dims is None else dims if isinstance(dims, tuple) else (dims,)
+    known = isinstance(points, Tensor) and points.is_floating_point()
+    if not known or points.ndim < 2 or (allowed is not None and points.shape[-1] not in allowed):
+        # Not before: a size that a compiler does not know has no text.
+        shape = f"(*batch, n, {'d' if allowed is None else ' or '.join(map(str, allowed))})"
+        _check_floating(function, argument, points, shape)
+        turned = allowed is not None and points.ndim > 1 and points.shape[-2] in allowed
+        remedy = f"Transpose it: {argument}.mT." if turned else ""
         raise refuse(function, argument, f"of shape {shape}", tuple(points.shape), remedy)
     if points.shape[-2] < least:
         single = points.ndim > 2 and points.shape[-2] == 1
         remedy = f"Take OpenCV's dimension away: {argument}.squeeze(-2)." if single else ""
         raise refuse(function, argument, f"at least {least} points", tuple(points.shape), remedy)
+
+
+def check_of_points(function: str, argument: str, value: Any, points: Tensor) -> None:
+    """Raises unless a value is a number of each point, (*batch, n)."""
+    _check_floating(function, argument, value, "(*batch, n)")
+    if value.ndim < 1 or value.shape[-1] != points.shape[-2]:
+        remedy = f"Take its last dimension away: {argument}.squeeze(-1)." if value.shape[-1:] == (1,) else ""
+        raise refuse(function, argument, f"of shape (*batch, {points.shape[-2]})", tuple(value.shape), remedy)
+    check_batches(function, argument, value.shape[:-1], points.shape[:-2])
 
 
 def check_same_points(function: str, argument: str, points: Tensor, other: Tensor) -> None:
@@ -111,6 +125,17 @@ def finite_points(matrix: Tensor, dims: int, *points: Tensor) -> tuple[Any, ...]
         good = good & known
         kept.append(value)
     return matrix, *kept, good
+
+
+def finite_samples(*given: tuple[Tensor, int]) -> tuple[list[Tensor], Bool[Tensor, "*batch"] | None]:
+    """Returns tensors of so many dimensions a sample as `finite_rows` does, and where all are finite; None: everywhere.
+
+    A sample that is not must not reach the gradient of what it shares with others.
+    """
+    if all(known_finite(value) for value, _ in given):
+        return [value for value, _ in given], None
+    values, goods = zip(*(finite_rows(value, dims) for value, dims in given), strict=True)
+    return list(values), functools.reduce(torch.logical_and, goods)
 
 
 def or_nan(value: Tensor, good: Bool[Tensor, "*batch"] | None) -> Tensor:

@@ -115,7 +115,7 @@ def transform_points(
     >>> transform_points(shift, torch.tensor([[1.0, 1.0]])).tolist()
     [[6.0, 7.0]]
     """
-    check_points("transform_points", "points", points, points.shape[-1])
+    check_points("transform_points", "points", points, None)
     d = points.shape[-1]
     columns = matrix.shape[-1] if isinstance(matrix, Tensor) and matrix.ndim > 1 else d
     if columns - d not in (0, 1) and columns - points.shape[-2] in (0, 1):

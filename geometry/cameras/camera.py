@@ -22,6 +22,7 @@ from visionops.errors import mistake, refuse
 from visionops.geometry.arguments import (
     check_batches,
     check_matrix,
+    check_of_points,
     check_points,
     check_vector,
     finite_rows,
@@ -133,6 +134,8 @@ class Camera:
             A ray that never comes to a positive depth is held at 1e-6 of its length in z.
         """
         x, y, z, good, valid = self._rays("unproject", pixels, grad)
+        if depth is not None:
+            check_of_points("unproject", "depth", depth, pixels)
         if depth is None:
             scale = (x.square() + y.square() + z.square()).rsqrt()
         else:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from visionops.errors import mistake
+from visionops.geometry.arguments import check_of_points
 from visionops.geometry.implicit.steps import Grad
 from visionops.precision import exact
 
@@ -65,6 +66,7 @@ class OrthographicCamera(Camera):
         if depth is None:
             raise mistake("OrthographicCamera.unproject", "depth", "given", None, "Its rays are all parallel to z.")
         x, y, _, good, valid = self._rays("unproject", pixels, grad)
+        check_of_points("unproject", "depth", depth, pixels)
         known = depth.isfinite()
         points = joined(x, y, depth, good=both(good, known))
         return (points, (valid & known).expand(points.shape[:-1])) if return_valid else points

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from visionops.arguments import check_range
 from visionops.geometry.arguments import check_batches, check_matrix, check_vector, finite_rows, or_nan
 from visionops.geometry.implicit.nearest import nearest_rotation
 from visionops.geometry.linalg import skew
@@ -64,7 +65,7 @@ def stereo_rectify(
         size: (height, width) of both images.
         new_size: (height, width) of the rectified images; None: the same.
         alpha: 0 scales so that only pixels are left that both images have, 1 so that all are kept, numbers between
-            mix the two; None keeps the scale, centred.
+            mix the two; None, OpenCV's -1, keeps the scale, centred.
         zero_disparity: whether both principal points are the same, so that points at infinity have disparity 0.
 
     Raises:
@@ -84,6 +85,8 @@ def stereo_rectify(
     check_matrix(name, "R", R, (3, 3))
     check_vector(name, "t", t, 3)
     check_batches(name, "t", t.shape[:-1], R.shape[:-2])
+    if alpha is not None:
+        check_range(name, "alpha", alpha, 0, 1)
     height, width = check_size(name, size)
     new_height, new_width = (height, width) if new_size is None else check_size(name, new_size)
     kind = R.dtype
@@ -95,6 +98,7 @@ def stereo_rectify(
         good = good if whole is None else good & whole[..., 0]
     cameras = [_where(good, camera) for camera in cameras]
     R = torch.where(good[..., None, None], R, torch.eye(3, dtype=R.dtype, device=R.device))
+    t = torch.where(good[..., None], t, 0)
 
     half, unique = nearest_rotation(torch.eye(3, dtype=R.dtype, device=R.device) + R.mT, return_valid=True)
     turned = (half @ t[..., None])[..., 0]

@@ -9,7 +9,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from visionops.geometry.arguments import check_batches, check_matrix, check_vector, finite_rows, or_nan, promoted
+from visionops.geometry.arguments import (
+    check_batches,
+    check_matrix,
+    check_vector,
+    finite_rows,
+    finite_samples,
+    or_nan,
+    promoted,
+)
 from visionops.geometry.implicit.eigen import least_eigenvector
 from visionops.geometry.linalg import skew
 from visionops.geometry.projective.matrices import adjugate, inverse, unit
@@ -30,7 +38,7 @@ def essential_from_pose(R: Float[Tensor, "*batch 3 3"], t: Float[Tensor, "*batch
     Raises:
         ValueError: for shapes that do not go together.
 
-    Gradient: to both. Of t = 0 it is 0, with the gradient of [t] R.
+    Gradient: to both. Of t = 0 it is 0, with the gradient of [t] R. NaN gives NaN, with gradient 0, as of all here.
 
     >>> essential_from_pose(torch.eye(3), torch.tensor([2.0, 0.0, 0.0])).tolist()
     [[0.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]]
@@ -39,7 +47,8 @@ def essential_from_pose(R: Float[Tensor, "*batch 3 3"], t: Float[Tensor, "*batch
     check_vector("essential_from_pose", "t", t, 3)
     check_batches("essential_from_pose", "t", t.shape[:-1], R.shape[:-2])
     R, t = promoted(R, t)
-    return skew(unit(t[..., None])[..., 0]) @ R
+    (R, t), good = finite_samples((R, 2), (t, 1))
+    return or_nan(skew(unit(t[..., None])[..., 0]) @ R, good)
 
 
 def essential_from_fundamental(
@@ -65,7 +74,8 @@ def essential_from_fundamental(
     """
     _check("essential_from_fundamental", F=F, K1=K1, K2=K2)
     F, K1, K2 = promoted(F, K1, K2)
-    return unit(K2.mT @ F @ K1, 2**0.5)
+    (F, K1, K2), good = finite_samples((F, 2), (K1, 2), (K2, 2))
+    return or_nan(unit(K2.mT @ F @ K1, 2**0.5), good)
 
 
 def fundamental_from_essential(
@@ -89,7 +99,8 @@ def fundamental_from_essential(
     """
     _check("fundamental_from_essential", E=E, K1=K1, K2=K2)
     E, K1, K2 = promoted(E, K1, K2)
-    return unit(inverse(K2).mT @ E @ inverse(K1))
+    (E, K1, K2), good = finite_samples((E, 2), (K1, 2), (K2, 2))
+    return or_nan(unit(inverse(K2).mT @ E @ inverse(K1)), good)
 
 
 def fundamental_from_projections(
@@ -113,8 +124,9 @@ def fundamental_from_projections(
     """
     _check("fundamental_from_projections", (3, 4), P1=P1, P2=P2)
     P1, P2 = promoted(P1, P2)
+    (P1, P2), good = finite_samples((P1, 2), (P2, 2))
     signs = torch.tensor(SIGNS, dtype=P1.dtype, device=P1.device)
-    return unit(_minors(P2) @ (signs * _minors(P1).flip(-1)).mT)
+    return or_nan(unit(_minors(P2) @ (signs * _minors(P1).flip(-1)).mT), good)
 
 
 def projections_from_fundamental(
@@ -194,9 +206,14 @@ def relative_pose(
     _check("relative_pose", R1=R1, R2=R2)
     check_vector("relative_pose", "t1", t1, 3)
     check_vector("relative_pose", "t2", t2, 3)
+    for name, t in (("t1", t1), ("t2", t2)):
+        check_batches("relative_pose", name, t.shape[:-1], torch.broadcast_shapes(R1.shape[:-2], R2.shape[:-2]))
     R1, t1, R2, t2 = promoted(R1, t1, R2, t2)
+    (R1, R2), turns = finite_samples((R1, 2), (R2, 2))
+    (t1, t2), good = finite_samples((t1, 1), (t2, 1))
     R = R2 @ R1.mT
-    return R, t2 - (R @ t1[..., None])[..., 0]
+    t = or_nan(t2 - (R @ t1[..., None])[..., 0], good)
+    return or_nan(R, turns), t if turns is None else torch.where(turns[..., None], t, torch.nan)
 
 
 def _minors(projection: Tensor) -> Tensor:

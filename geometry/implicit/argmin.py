@@ -31,6 +31,9 @@ DAMPING, GROW, SHRINK = 1e-3, 8.0, 0.2
 # Relative size of Gauss-Newton's steps from which on the Hessian takes over.
 NEAR = 1e-4
 
+# A matrix of diagonal 1 is singular but for rounding where the trace of its inverse times this many roundings is 1.
+SINGULAR = 64
+
 
 @overload
 def implicit_argmin(
@@ -231,6 +234,26 @@ def _solver(linear: str | LinearSolver) -> LinearSolver:
     return linear if callable(linear) else _conjugate_gradients
 
 
+def definite_factor(
+    matrix: Float[Tensor, "*batch n n"],
+) -> tuple[Float[Tensor, "*batch n n"], Float[Tensor, "*batch n"], Bool[Tensor, "*batch"]]:
+    """Returns L and s with matrix^-1 = S (L L^T)^-1 S, S = diag(s), and where the matrix is positive definite, beyond
+    what rounding makes of a singular one. Elsewhere they are those of the identity.
+    """
+    diagonal = matrix.diagonal(dim1=-2, dim2=-1)
+    good = matrix.isfinite().all(-1).all(-1) & (diagonal > 0).all(-1)
+    scale = torch.where(good[..., None], diagonal, 1).rsqrt()
+    eye = torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device)
+    scaled = torch.where(good[..., None, None], scale[..., None] * matrix * scale[..., None, :], eye)
+    factor, info = torch.linalg.cholesky_ex(scaled)
+    good = good & (info == 0)
+    factor = torch.where(good[..., None, None], factor, eye)
+    # Of the inverse, unlike of a pivot, rounding leaves the size.
+    trace = torch.linalg.solve_triangular(factor, eye, upper=False).square().sum((-1, -2))
+    good = good & (trace * SINGULAR * torch.finfo(matrix.dtype).eps < 1)
+    return torch.where(good[..., None, None], factor, eye), torch.where(good[..., None], scale, 1), good
+
+
 def _cholesky(matrix: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
     """Returns matrix^-1 right, and where the matrix is positive definite; 0 elsewhere."""
     finite = matrix.isfinite().all(-1).all(-1) & right.isfinite().all(-1)
@@ -267,14 +290,12 @@ def _with_gradient(
     """Returns x, where it is a minimum, as a function of what the problem depends on."""
     if linear == "cholesky":
         with torch.no_grad():
-            hessian = problem.hessian(x).detach()
-            factor, info = torch.linalg.cholesky_ex(torch.where(hessian.isfinite(), hessian, 0))
-            done = done & (info == 0) & hessian.isfinite().all(-1).all(-1)
-            eye = torch.eye(hessian.shape[-1], dtype=hessian.dtype, device=hessian.device)
-            factor = torch.where(done[..., None, None], factor, eye)
+            factor, scale, definite = definite_factor(problem.hessian(x).detach())
+            done = done & definite
 
         def correct(value: Tensor) -> Tensor:
-            return torch.cholesky_solve(torch.where(done[..., None], value, 0)[..., None], factor)[..., 0]
+            right = torch.where(done[..., None], value, 0) * scale
+            return torch.cholesky_solve(right[..., None], factor)[..., 0] * scale
 
     else:
         with torch.no_grad():

@@ -73,41 +73,45 @@ def solve_p3p(points3d: Float[Tensor, "*batch 3 3"], points2d: Float[Tensor, "*b
 
 def _depths(rays: Tensor, x: Tensor, depths: Tensor, found: Tensor, watched: bool) -> tuple[Tensor, Tensor]:
     """Returns depths (..., 4, 3) as functions of rays and points, and which are isolated solutions."""
-    cosines, squares = _invariants(rays, x)
-    cosines, squares = cosines[..., None, :], squares[..., None, :]
-    inverse, regular = _inverse(_derivative(depths, cosines.detach()))
+    chords, squares = _invariants(rays, x)
+    chords, squares = chords[..., None, :], squares[..., None, :]
+    inverse, regular = _inverse(_derivative(depths, chords.detach()))
     regular = regular & found
     inverse = torch.where(regular[..., None, None], inverse, 0)
     if watched:
 
         def residual(value: Tensor) -> Tensor:
-            return torch.where(regular[..., None], _forms(value, cosines) - squares, 0)
+            return torch.where(regular[..., None], _forms(value, chords) - squares, 0)
 
         depths = newton_steps(depths, residual, lambda value: (inverse * value[..., None, :]).sum(-1))
     return depths, regular
 
 
 def _invariants(rays: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns the cosines between rays and the squared distances of points, of the three pairs."""
-    cosines = torch.stack([(rays[..., i, :] * rays[..., j, :]).sum(-1) for i, j in PAIRS], -1)
-    squares = torch.stack([(x[..., i, :] - x[..., j, :]).square().sum(-1) for i, j in PAIRS], -1)
-    return cosines, squares
+    """Returns the squared distances of unit rays, c = 2 - 2 cos, and of points, of the three pairs.
+
+    A cosine of rays that are close has lost the digits that depths are found by.
+    """
+    chords, squares = (
+        torch.stack([(v[..., i, :] - v[..., j, :]).square().sum(-1) for i, j in PAIRS], -1) for v in (rays, x)
+    )
+    return chords, squares
 
 
-def _forms(depths: Tensor, cosines: Tensor) -> Tensor:
-    """Returns the squared distances that depths give."""
+def _forms(depths: Tensor, chords: Tensor) -> Tensor:
+    """Returns the squared distances that depths give: (d1 - d2)^2 + c d1 d2."""
     d = depths.unbind(-1)
-    values = [d[i].square() + d[j].square() - 2 * cosines[..., k] * d[i] * d[j] for k, (i, j) in enumerate(PAIRS)]
+    values = [(d[i] - d[j]).square() + chords[..., k] * d[i] * d[j] for k, (i, j) in enumerate(PAIRS)]
     return torch.stack(values, -1)
 
 
-def _derivative(depths: Tensor, cosines: Tensor) -> Tensor:
+def _derivative(depths: Tensor, chords: Tensor) -> Tensor:
     d, zero = depths.unbind(-1), torch.zeros_like(depths[..., 0])
     rows = []
     for k, (i, j) in enumerate(PAIRS):
         row = [zero, zero, zero]
-        row[i] = 2 * (d[i] - cosines[..., k] * d[j])
-        row[j] = 2 * (d[j] - cosines[..., k] * d[i])
+        row[i] = 2 * (d[i] - d[j]) + chords[..., k] * d[j]
+        row[j] = 2 * (d[j] - d[i]) + chords[..., k] * d[i]
         rows.append(torch.stack(row, -1))
     return torch.stack(rows, -2)
 
@@ -142,12 +146,12 @@ def move_triangle(x: Tensor, y: Tensor, found: Tensor) -> tuple[Tensor, Tensor]:
 
 def find_depths(rays: Tensor, x: Tensor, good: Tensor) -> tuple[Tensor, Tensor]:
     """Returns depths (b, 4, 3) and which are solutions; 1 elsewhere."""
-    cosines, squares = _invariants(rays, x)
+    chords, squares = _invariants(rays, x)
     total = squares.sum(-1, keepdim=True)
     area = torch.linalg.cross(x[:, 1] - x[:, 0], x[:, 2] - x[:, 0]).square().sum(-1, keepdim=True)
     good = good & (area > FLAT * total.square())[:, 0]
     unit = squares / torch.where(total > 0, total, 1)
-    first, second = _conics(cosines, unit)
+    first, second = _conics(chords, unit)
     pairs, real = real_roots(pencil(first, second))
     pairs = pairs / torch.linalg.vector_norm(pairs, dim=-1, keepdim=True).clamp(min=1e-300)
     u, v = pairs[..., 0, None, None], pairs[..., 1, None, None]
@@ -159,26 +163,26 @@ def find_depths(rays: Tensor, x: Tensor, good: Tensor) -> tuple[Tensor, Tensor]:
     singular, minors = singular.gather(1, best)[:, 0], minors.gather(1, best)[:, 0]
     u, v = u.gather(1, best[..., :1, :1])[:, 0], v.gather(1, best[..., :1, :1])[:, 0]
     depths = _meet(_lines(singular, minors), u * second - v * first)
-    cosines, squares = cosines[:, None], squares[:, None]
-    size = _forms(depths, cosines).sum(-1, keepdim=True)
+    chords, squares = chords[:, None], squares[:, None]
+    size = _forms(depths, chords).sum(-1, keepdim=True)
     able = size > 0
     depths = depths * (total[:, None] / torch.where(able, size, 1)).sqrt()
     depths = depths * torch.where(depths.sum(-1, keepdim=True) < 0, -1, 1)
     for _ in range(POLISH):
-        inverse, _ = _inverse(_derivative(depths, cosines))
-        depths = depths - (inverse @ (_forms(depths, cosines) - squares)[..., None])[..., 0]
-    rest = (_forms(depths, cosines) - squares).abs().amax(-1)
+        inverse, _ = _inverse(_derivative(depths, chords))
+        depths = depths - (inverse @ (_forms(depths, chords) - squares)[..., None])[..., 0]
+    rest = (_forms(depths, chords) - squares).abs().amax(-1)
     found = good[:, None] & able[..., 0] & (depths > 0).all(-1) & (rest <= RESIDUAL * total)
     return torch.where(found[..., None], depths, 1), found
 
 
-def _conics(cosines: Tensor, squares: Tensor) -> tuple[Tensor, Tensor]:
+def _conics(chords: Tensor, squares: Tensor) -> tuple[Tensor, Tensor]:
     """Returns the two combinations of the forms of pairs that squared distances make 0."""
-    b = len(cosines)
-    forms = cosines.new_zeros(b, 3, 3, 3)
+    b = len(chords)
+    forms = chords.new_zeros(b, 3, 3, 3)
     for k, (i, j) in enumerate(PAIRS):
         forms[:, k, i, i] = forms[:, k, j, j] = 1
-        forms[:, k, i, j] = forms[:, k, j, i] = -cosines[:, k]
+        forms[:, k, i, j] = forms[:, k, j, i] = chords[:, k] / 2 - 1
     weights = tangents(squares)
     first, second = torch.einsum("bkc,bkij->cbij", weights, forms)
     return first, second

@@ -26,6 +26,7 @@ from visionops.geometry.arguments import (
 )
 from visionops.geometry.batches import over_batch
 from visionops.geometry.implicit import implicit_argmin
+from visionops.geometry.implicit.argmin import definite_factor
 from visionops.geometry.implicit.steps import GRADS, Grad, is_watched, may_branch
 from visionops.geometry.linalg import from_homogeneous
 from visionops.kernels.functions import opaque
@@ -69,8 +70,9 @@ def refine_pnp(
         ValueError: for fewer than three points, other shapes, what is no camera, or an unknown `grad`.
 
     Gradient: to points, camera and weights, right to the second derivative for "implicit", and none to the first pose.
-        A sample is valid where the steps became small, the Hessian is positive definite and every point that counts is
-        in front (z > 0); else it keeps its best pose, with gradient 0. NaN or infinity gives NaN. Computes in float64.
+        A sample is valid where the steps became small, the points determine the pose (J^T J is not singular) and every
+        point that counts is in front (z > 0); else it keeps its best pose, with gradient 0. So has a pose whose Hessian
+        is not positive definite. NaN or infinity gives NaN. Computes in float64.
     Source: Marquardt 1963; Hartley and Zisserman, Multiple View Geometry, 2004, 7.2.
 
     >>> x = torch.tensor([[0.0, 0, 4], [1, 0, 5], [0, 2, 6], [1, 1, 4]])
@@ -147,8 +149,7 @@ def _refine(
     u, minimal = implicit_argmin(
         lambda u: cost(u, pose), start, kind="general", iterations=0, grad=grad, return_valid=True
     )
-    valid = valid & minimal
-    return _moved(pose, torch.where(valid[..., None], u, 0)), valid
+    return _moved(pose, torch.where((valid & minimal)[..., None], u, 0)), valid
 
 
 def _moved(pose: Tensor, u: Tensor) -> Tensor:
@@ -238,7 +239,8 @@ def _descend(
         damping = (damping * torch.where(better, SHRINK, GROW)).clamp(1e-12, 1e12)
         if may_branch(x) and bool(done.all()):
             break
-    return pose, done if iterations else cost.isfinite()
+    determined = definite_factor(model)[2]
+    return pose, determined & (done if iterations else cost.isfinite())
 
 
 def _empty(x: Tensor, pixels: Tensor, first: Tensor, w: Tensor, k: Tensor, iterations: int) -> tuple[Tensor, Tensor]:

@@ -41,8 +41,7 @@ def find_affine(
     [[2.0, 0.0, 3.0], [0.0, 2.0, 3.0]]
     """
     p1, p2, w, good = clean_pairs("find_affine", points1, points2, weights, least=3)
-    c1, c2 = centre(p1, w), centre(p2, w)
-    a, b = p1 - c1[..., None, :], p2 - c2[..., None, :]
+    (c1, a), (c2, b) = about_centre(p1, w), about_centre(p2, w)
     share = weighted(a, w)
     back, full = pseudo_inverse2(a.mT @ share)
     m = held(affine(b.mT @ share @ back, c1, c2), full)
@@ -78,8 +77,7 @@ def find_similarity(
     [[0.0, -2.0, 5.0], [2.0, 0.0, 5.0]]
     """
     p1, p2, w, good = clean_pairs("find_similarity", points1, points2, weights, least=2)
-    c1, c2 = centre(p1, w), centre(p2, w)
-    a, b = p1 - c1[..., None, :], p2 - c2[..., None, :]
+    (c1, a), (c2, b) = about_centre(p1, w), about_centre(p2, w)
     share = weighted(a, w)
     spread = (a * share).sum((-1, -2))
     full = spread > 0
@@ -90,6 +88,18 @@ def find_similarity(
     m = or_nan(held(affine(linear, c1, c2), full), good).to(points1.dtype)
     valid = good & full & (cos.square() + sin.square() > 0)
     return (m, valid) if return_valid else m
+
+
+def about_centre(
+    points: Float[Tensor, "*batch n d"], weights: Float[Tensor, "*batch n"] | None
+) -> tuple[Float[Tensor, "*batch d"], Float[Tensor, "*batch n d"]]:
+    """Returns the weighted mean and points about it; those that coincide but for rounding are 0 apart."""
+    middle = centre(points, weights)
+    apart = points - middle[..., None, :]
+    counted = apart if weights is None else torch.where(weights[..., None] > 0, apart, 0)
+    reach = counted.detach().abs().amax((-1, -2), keepdim=True)
+    least = 8 * torch.finfo(points.dtype).eps * middle.detach().abs().amax(-1)[..., None, None]
+    return middle, torch.where(reach > least, apart, 0)
 
 
 def centre(points: Float[Tensor, "*batch n d"], weights: Float[Tensor, "*batch n"] | None) -> Tensor:

@@ -11,10 +11,14 @@ from torch import Tensor
 
 from visionops.geometry.arguments import or_nan
 from visionops.geometry.implicit import nearest_rotation
+from visionops.geometry.linalg import cofactors
 
-from .affine import centre
-from .matrices import affine
+from .affine import about_centre
+from .matrices import affine, of_dtype
 from .pairs import clean_pairs, held, weighted
+
+# The product of the two largest singular values of a covariance, relative to its square, in float64 and in float32.
+FLAT = 1e-14, 1e-6
 
 
 def find_rigid(
@@ -88,11 +92,14 @@ def _align(
 ) -> tuple[Tensor, Tensor]:
     least = points1.shape[-1] if isinstance(points1, Tensor) and points1.ndim else 3
     p1, p2, w, good = clean_pairs(function, points1, points2, weights, dims=dims, least=least)
-    c1, c2 = centre(p1, w), centre(p2, w)
-    a, b = p1 - c1[..., None, :], p2 - c2[..., None, :]
+    (c1, a), (c2, b) = about_centre(p1, w), about_centre(p2, w)
     share = weighted(a, w)
     covariance = b.mT @ share
     linear, valid = nearest_rotation(covariance, return_valid=True)
+    if p1.shape[-1] == 3:
+        # Of rank one but for the rounding of the points: they are on a line.
+        size = covariance.detach().square().sum((-1, -2))
+        valid = valid & (cofactors(covariance.detach()).abs().amax((-1, -2)) > of_dtype(FLAT, points1) * size)
     if scaled:
         spread = (a * share).sum((-1, -2))
         per = torch.where(spread > 0, spread, 1)

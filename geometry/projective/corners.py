@@ -10,15 +10,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from visionops.arguments import check_number
 from visionops.errors import refuse
-from visionops.geometry.arguments import check_vector, or_nan
+from visionops.geometry.arguments import check_batches, check_vector, finite_samples, or_nan
 from visionops.geometry.linalg import to_homogeneous
 
-from .matrices import adjugate, affine, pseudo_inverse2, with_last_one
+from .matrices import RANK, adjugate, affine, of_dtype, pseudo_inverse2, with_last_one
 from .pairs import Pairs, clean_pairs, held
 
-# A triangle of an area below this, relative to the square of the extent, is a line.
-LINE = 1e-9
+# A triangle of an area below this, relative to the square of the extent, is a line; in float64, in float32.
+LINE = 1e-9, 1e-5
 
 
 def get_perspective_transform(
@@ -45,8 +46,8 @@ def get_perspective_transform(
     p1, p2, _, good = _corners("get_perspective_transform", source, target, 4)
     # About the centres nothing large cancels.
     c1, c2 = p1.mean(-2, keepdim=True), p2.mean(-2, keepdim=True)
-    _, turned1, l1, proper1 = _basis(p1 - c1)
-    basis2, _, l2, proper2 = _basis(p2 - c2)
+    _, turned1, l1, proper1 = _basis(p1 - c1, of_dtype(LINE, source))
+    basis2, _, l2, proper2 = _basis(p2 - c2, of_dtype(LINE, target))
     # l2 / l1, times the product of l1.
     ratio = l2 * l1.roll(1, -1) * l1.roll(2, -1)
     h = (basis2 * ratio[..., None, :]) @ turned1
@@ -80,7 +81,7 @@ def get_affine_transform(
     """
     p1, p2, _, good = _corners("get_affine_transform", source, target, 3)
     edges1, edges2 = ((p[..., 1:, :] - p[..., :1, :]).mT for p in (p1, p2))
-    back, proper = pseudo_inverse2(edges1)
+    back, proper = pseudo_inverse2(edges1, of_dtype(RANK, source))
     m = affine(edges2 @ back, p1[..., 0, :], p2[..., 0, :])
     valid = good & proper
     m = or_nan(held(m, valid), good).to(source.dtype)
@@ -89,7 +90,7 @@ def get_affine_transform(
 
 def rotation_matrix2d(
     center: Float[Tensor, "*batch 2"],
-    angle: Float[Tensor, "*batch"],
+    angle: Float[Tensor, "*batch"] | float,
     scale: Float[Tensor, "*batch"] | float = 1.0,
 ) -> Float[Tensor, "*batch 2 3"]:
     """Returns the affine map that turns an image about a point, and scales it.
@@ -97,26 +98,38 @@ def rotation_matrix2d(
     Args:
         center: (x, y) in pixels, which stays where it is; pixel centres are integers.
         angle: degrees, counter-clockwise as seen on the screen, where y points down.
-        scale: of lengths.
+        scale: of lengths. Both are numbers, or tensors.
 
     Raises:
-        ValueError: for a center of other than two coordinates, or an angle that is no floating tensor.
+        ValueError: for a center of other than two coordinates, and what is no number of each sample.
 
-    Gradient: to all three.
+    Gradient: to all three. NaN gives NaN, with gradient 0.
     Source: `cv2.getRotationMatrix2D`.
 
     >>> rotation_matrix2d(torch.tensor([1.0, 1.0]), torch.tensor(90.0)).round(decimals=4).add(0).tolist()
     [[0.0, 1.0, 0.0], [-1.0, 0.0, 2.0]]
     """
     check_vector("rotation_matrix2d", "center", center, 2)
-    if not isinstance(angle, Tensor) or not angle.is_floating_point():
-        got = angle.dtype if isinstance(angle, Tensor) else type(angle).__name__
-        raise refuse("rotation_matrix2d", "angle", "a floating tensor (*batch)", got)
+    angle, scale = (
+        _number("rotation_matrix2d", name, value, center) for name, value in (("angle", angle), ("scale", scale))
+    )
+    (center, angle, scale), good = finite_samples((center, 1), (angle, 0), (scale, 0))
     radians = torch.deg2rad(angle)
     cos, sin = scale * torch.cos(radians), scale * torch.sin(radians)
     x, y = center.unbind(-1)
     rows = [[cos, sin, x - cos * x - sin * y], [-sin, cos, y + sin * x - cos * y]]
-    return torch.stack([torch.stack(torch.broadcast_tensors(*row), -1) for row in rows], -2)
+    return or_nan(torch.stack([torch.stack(torch.broadcast_tensors(*row), -1) for row in rows], -2), good)
+
+
+def _number(function: str, argument: str, value: Tensor | float, center: Tensor) -> Tensor:
+    """Returns a number of each sample, as a tensor."""
+    if not isinstance(value, Tensor):
+        check_number(function, argument, value)
+        return center.new_tensor(value)
+    if not value.is_floating_point():
+        raise refuse(function, argument, "floating (*batch), or a number", value.dtype)
+    check_batches(function, argument, value.shape, center.shape[:-1])
+    return value
 
 
 def _corners(function: str, source: Tensor, target: Tensor, n: int) -> Pairs:
@@ -126,7 +139,7 @@ def _corners(function: str, source: Tensor, target: Tensor, n: int) -> Pairs:
     return pairs
 
 
-def _basis(points: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _basis(points: Tensor, line: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Returns [p1 p2 p3], its adjugate, l, and where no three points are collinear."""
     h = to_homogeneous(points)
     basis, last = h[..., :3, :].mT, h[..., 3, :, None]
@@ -135,4 +148,4 @@ def _basis(points: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     # det [p1 p2 p3] is the sum of the three other triangles.
     areas = torch.cat([factors, factors.sum(-1, keepdim=True)], -1).detach().abs()
     size = points.detach().square().amax((-1, -2))
-    return basis, turned, factors, areas.amin(-1) > LINE * size
+    return basis, turned, factors, areas.amin(-1) > line * size

@@ -10,13 +10,22 @@ the normal nobody can say: that, and the sign of n, makes four solutions.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from visionops.geometry.arguments import check_batches, check_matrix, check_vector, finite_rows, or_nan, promoted
+from visionops.geometry.arguments import (
+    check_batches,
+    check_matrix,
+    check_vector,
+    finite_rows,
+    finite_samples,
+    or_nan,
+    promoted,
+)
 from visionops.geometry.implicit.eigen import least_eigenvector
 from visionops.geometry.linalg import skew
 from visionops.kernels.eigen import eigen_symmetric
@@ -123,18 +132,21 @@ def homography_from_pose(
     check_matrix("homography_from_pose", "R", R, (3, 3))
     check_vector("homography_from_pose", "t", t, 3)
     check_vector("homography_from_pose", "normal", normal, 3)
-    h = R + t[..., :, None] * normal[..., None, :]
-    if K1 is not None:
-        check_matrix("homography_from_pose", "K1", K1, (3, 3))
-        h, K1 = promoted(h, K1)
-        h = h @ inverse(K1)
-    if K2 is None:
-        K2 = K1
-    if K2 is not None:
-        check_matrix("homography_from_pose", "K2", K2, (3, 3))
-        h, K2 = promoted(h, K2)
-        h = K2 @ h
-    return with_last_one(h)
+    eye = torch.eye(3, dtype=R.dtype, device=R.device)
+    K1 = eye if K1 is None else K1
+    K2 = K1 if K2 is None else K2
+    check_matrix("homography_from_pose", "K1", K1, (3, 3))
+    check_matrix("homography_from_pose", "K2", K2, (3, 3))
+    given = {"R": (R, 2), "t": (t, 1), "normal": (normal, 1), "K1": (K1, 2), "K2": (K2, 2)}
+    batch: Sequence[int] = ()
+    for name, (value, dims) in given.items():
+        own = value.shape[: value.ndim - dims]
+        check_batches("homography_from_pose", name, own, batch)
+        batch = torch.broadcast_shapes(own, batch)
+    values = zip(promoted(*(value for value, _ in given.values())), (dims for _, dims in given.values()), strict=True)
+    (R, t, normal, K1, K2), good = finite_samples(*values)
+    h = K2 @ (R + t[..., :, None] * normal[..., None, :]) @ inverse(K1)
+    return or_nan(with_last_one(h), good)
 
 
 def _with_middle_one(h: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -8,8 +8,13 @@ from torch import Tensor
 
 from visionops.geometry.linalg import INFINITY, cofactors
 
-# |det| below this, relative to the square of the norm, is that of a matrix of rank one.
-RANK = 1e-10
+# |det| below this, relative to the square of the norm, is that of a matrix of rank one; in float64, in float32.
+RANK = 1e-10, 1e-5
+
+
+def of_dtype(levels: tuple[float, float], points: Tensor) -> float:
+    """Returns the level for points as they were given, whose rounding it is about: solvers compute in float64."""
+    return levels[points.dtype != torch.float64]
 
 
 def adjugate(matrix: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3 3"]:
@@ -28,12 +33,12 @@ def inverse(matrix: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3 3"]:
     return adjugate(matrix) / torch.where(det == 0, 1, det)[..., None, None]
 
 
-def pseudo_inverse2(matrix: Float[Tensor, "*batch 2 2"]) -> tuple[Tensor, Tensor]:
+def pseudo_inverse2(matrix: Float[Tensor, "*batch 2 2"], rank: float = RANK[0]) -> tuple[Tensor, Tensor]:
     """Returns M^+, and where M has rank two. Of rank one M^+ = M^T / |M|^2."""
     (a, b), (c, d) = (row.unbind(-1) for row in matrix.unbind(-2))
     det = a * d - b * c
     square = matrix.square().sum((-1, -2))
-    full = det.abs() > RANK * square.detach()
+    full = det.abs() > rank * square.detach()
     turned = torch.stack([torch.stack([d, -b], -1), torch.stack([-c, a], -1)], -2)
     divisor = torch.where(full, det, torch.where(square > 0, square, 1))
     return torch.where(full[..., None, None], turned, matrix.mT) / divisor[..., None, None], full

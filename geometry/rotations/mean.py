@@ -75,6 +75,8 @@ def weighted(
         if not isinstance(weights, Tensor) or weights.ndim < 1 or weights.shape[-1] != elements.shape[-3]:
             got = tuple(weights.shape) if isinstance(weights, Tensor) else type(weights).__name__
             raise refuse(function, "weights", f"of shape (*batch, {elements.shape[-3]})", got)
+        if not weights.is_floating_point():
+            raise refuse(function, "weights", "floating", weights.dtype, "Convert it.")
         check_batches(function, "weights", weights.shape[:-1], elements.shape[:-3])
         w, known = finite_rows(weights.double(), 1)
         w = w.clamp(min=0)

@@ -52,8 +52,12 @@ class TestRotationMatrix2d:
         strict(rotation_matrix2d, center / 50, angle, torch.linspace(0, 1, 4).double())
 
     def test_refuses(self):
-        with pytest.raises(ValueError, match="rotation_matrix2d: angle must be a floating tensor"):
-            rotation_matrix2d(torch.zeros(2), 30.0)
+        center = torch.zeros(2)
+        assert torch.equal(rotation_matrix2d(center, 30, 2), rotation_matrix2d(center, torch.tensor(30.0), torch.tensor(2.0)))
+        with pytest.raises(ValueError, match="rotation_matrix2d: angle must be floating"):
+            rotation_matrix2d(center, torch.tensor(30))
+        with pytest.raises(ValueError, match="rotation_matrix2d: scale must be a number"):
+            rotation_matrix2d(center, 30.0, [1.0])
 
 
 class TestFindAffine:

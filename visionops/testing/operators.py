@@ -207,9 +207,9 @@ def check_nan(case: Operator) -> None:
     if not isinstance(case, Geometry):
         return
     x = case.inputs(3, torch.float64)
-    # A sample, and where it has many, one of its points.
-    places = [(k, (1, 0)[: n + 1]) for k in range(len(x)) for n in range(2 if x[k].ndim > 2 and x[k].shape[1] else 1)]
-    for k, place in places:
+    # A sample, one of its points, a number.
+    depths = [sorted({0, min(1, t.ndim - 1), t.ndim - 1}) if t.numel() else [0] for t in x]
+    for k, place in [(k, (1, *(0,) * n)) for k, several in enumerate(depths) for n in several]:
         bad = [t.clone() for t in x]
         bad[k][place] = float("nan")
         found, expected = (_value_and_gradients(case, values) for values in (bad, x))

@@ -109,21 +109,25 @@ CASES = {
     ),
     "visionops.geometry.essential_from_pose": Geometry(
         epipolar.essential_from_pose,
+        solves=True,
         example=lambda n, dtype: (random(n, dtype, 3, 3), random(n, dtype, 3, seed=1)),
         singular={"no translation": t(R, [0.0] * 3)},
     ),
     "visionops.geometry.essential_from_fundamental": Geometry(
         epipolar.essential_from_fundamental,
+        solves=True,
         example=lambda n, dtype: (_essentials(n, dtype), _intrinsics(n, dtype), _intrinsics(n, dtype).flip(0)),
         singular={"0": t([[0.0] * 3] * 3, K, K)},
     ),
     "visionops.geometry.fundamental_from_essential": Geometry(
         epipolar.fundamental_from_essential,
+        solves=True,
         example=lambda n, dtype: (_essentials(n, dtype), _intrinsics(n, dtype), _intrinsics(n, dtype).flip(0)),
         singular={"0": t([[0.0] * 3] * 3, K, K)},
     ),
     "visionops.geometry.fundamental_from_projections": Geometry(
         epipolar.fundamental_from_projections,
+        solves=True,
         example=_projections,
         regular={"exact": _cameras},
         singular={"one centre": lambda: (_cameras()[0], _cameras()[0])},
@@ -143,6 +147,7 @@ CASES = {
     ),
     "visionops.geometry.relative_pose": Geometry(
         epipolar.relative_pose,
+        solves=True,
         example=lambda n, dtype: tuple(
             random(n, dtype, *s, seed=i) for i, s in enumerate([(3, 3), (3,), (3, 3), (3,)])
         ),

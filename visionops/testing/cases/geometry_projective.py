@@ -130,6 +130,7 @@ CASES = {
     ),
     "visionops.geometry.rotation_matrix2d": Geometry(
         projective.rotation_matrix2d,
+        solves=True,
         example=lambda n, dtype: (random(n, dtype, 2), random(n, dtype, seed=1), random(n, dtype, seed=2)),
         regular={"0": t([3.0, 4.0], 0.0, 1.0), "180": t([3.0, 4.0], 180.0, 1.0), "no scale": t([3.0, 4.0], 9.0, 0.0)},
     ),
@@ -188,6 +189,7 @@ CASES = {
     ),
     "visionops.geometry.homography_from_pose": Geometry(
         projective.homography_from_pose,
+        solves=True,
         example=lambda n, dtype: (
             torch.eye(3, dtype=dtype).expand(n, 3, 3) + 0.3 * random(n, dtype, 3, 3),
             random(n, dtype, 3, seed=1),
