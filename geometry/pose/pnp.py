@@ -49,7 +49,8 @@ def solve_pnp(
         points3d: x, in the world's frame, in the units that t will have.
         points2d: pixels of the camera; without one normalised coordinates (d = 2) or rays of any length (d = 3).
         camera: None, K (*batch, 3, 3), or an object whose `unproject` returns rays.
-        method: "epnp" for four points or more, also on a plane; "dlt" for six or more, not on a plane.
+        method: "epnp" for four points or more, also on a plane, where few noisy ones make it a coarse start (of four
+            with a pixel of noise, one in five is refined to another minimum); "dlt" for six or more, not on a plane.
         weights: at least 0; a point of weight 0 does not count, wherever it is.
 
     Raises:
