@@ -41,7 +41,8 @@ def find_affine(
     [[2.0, 0.0, 3.0], [0.0, 2.0, 3.0]]
     """
     p1, p2, w, good = clean_pairs("find_affine", points1, points2, weights, least=3)
-    (c1, a), (c2, b) = about_centre(p1, w), about_centre(p2, w)
+    (c1, a), c2 = about_centre(p1, w), centre(p2, w)
+    b = p2 - c2[..., None, :]  # that may coincide
     share = weighted(a, w)
     back, full = pseudo_inverse2(a.mT @ share)
     m = held(affine(b.mT @ share @ back, c1, c2), full)
@@ -77,7 +78,8 @@ def find_similarity(
     [[0.0, -2.0, 5.0], [2.0, 0.0, 5.0]]
     """
     p1, p2, w, good = clean_pairs("find_similarity", points1, points2, weights, least=2)
-    (c1, a), (c2, b) = about_centre(p1, w), about_centre(p2, w)
+    (c1, a), c2 = about_centre(p1, w), centre(p2, w)
+    b = p2 - c2[..., None, :]  # that may coincide
     share = weighted(a, w)
     spread = (a * share).sum((-1, -2))
     full = spread > 0
