@@ -75,10 +75,7 @@ def check_weights(function: str, weights: Any, points: Tensor) -> None:
     """Raises unless weights are None or (*batch, n), floating."""
     if weights is None:
         return
-    _check_floating(function, "weights", weights, "(*batch, n)")
-    if weights.ndim < 1 or weights.shape[-1] != points.shape[-2]:
-        raise refuse(function, "weights", f"of shape (*batch, {points.shape[-2]})", tuple(weights.shape))
-    check_batches(function, "weights", weights.shape[:-1], points.shape[:-2])
+    check_of_points(function, "weights", weights, points)
 
 
 def _check_floating(function: str, argument: str, value: Any, shape: str) -> None:
@@ -115,16 +112,8 @@ def finite_points(matrix: Tensor, dims: int, *points: Tensor) -> tuple[Any, ...]
         matrix: of so many dimensions; or a vector.
         points: sets (*batch, n, d) whose batches broadcast with that of the matrix.
     """
-    if all(known_finite(value) for value in (matrix, *points)):
-        return matrix, *points, None
-    matrix, good = finite_rows(matrix, dims)
-    good = good[..., None]
-    kept = []
-    for value in points:
-        value, known = finite_rows(value, 1)
-        good = good & known
-        kept.append(value)
-    return matrix, *kept, good
+    values, good = finite_samples((matrix.unsqueeze(-dims - 1), dims), *((value, 1) for value in points))
+    return values[0].squeeze(-dims - 1), *values[1:], good
 
 
 def finite_samples(*given: tuple[Tensor, int]) -> tuple[list[Tensor], Bool[Tensor, "*batch"] | None]:
@@ -135,7 +124,13 @@ def finite_samples(*given: tuple[Tensor, int]) -> tuple[list[Tensor], Bool[Tenso
     if all(known_finite(value) for value, _ in given):
         return [value for value, _ in given], None
     values, goods = zip(*(finite_rows(value, dims) for value, dims in given), strict=True)
-    return list(values), functools.reduce(torch.logical_and, goods)
+    return list(values), both(*goods)
+
+
+def both(*masks: Tensor | None) -> Any:
+    """Returns where all masks hold; None is one that holds everywhere."""
+    some = [mask for mask in masks if mask is not None]
+    return functools.reduce(torch.logical_and, some) if some else None
 
 
 def or_nan(value: Tensor, good: Bool[Tensor, "*batch"] | None) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor
 from visionops.errors import refuse
 
 from .arguments import (
+    both,
     check_batches,
     check_matrix,
     check_points,
@@ -134,7 +135,7 @@ def transform_points(
     elif return_valid:
         valid = out.isfinite().all(-1)
     out = or_nan(out, good)
-    return (out, valid if good is None else valid & good) if return_valid else out
+    return (out, both(valid, good)) if return_valid else out
 
 
 def skew(vector: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from .arguments import (
+    both,
     check_batches,
     check_points,
     check_vector,
@@ -17,6 +18,7 @@ from .arguments import (
     doubled,
     finite_points,
     finite_rows,
+    finite_samples,
     or_nan,
     promoted,
 )
@@ -105,10 +107,10 @@ def line_intersection(
     check_vector("line_intersection", "line1", line1, 3)
     check_vector("line_intersection", "line2", line2, 3)
     check_batches("line_intersection", "line2", line2.shape[:-1], line1.shape[:-1])
-    (line1, good1), (line2, good2) = (finite_rows(line, 1) for line in promoted(line1, line2))
+    (line1, line2), good = finite_samples(*((line, 1) for line in promoted(line1, line2)))
     point, finite = from_homogeneous(torch.linalg.cross(*torch.broadcast_tensors(line1, line2)), return_valid=True)
-    point, finite = or_nan(point, good1 & good2), finite & good1 & good2
-    return (point, finite) if return_valid else point
+    point = or_nan(point, good)
+    return (point, both(finite, good)) if return_valid else point
 
 
 def point_line_distance(

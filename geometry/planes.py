@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from .arguments import (
+    both,
     check_batches,
     check_points,
     check_same_points,
@@ -115,5 +116,4 @@ def ray_plane_intersection(
     reach = -signed_distance(origins, plane) / torch.where(meets, climb, 1)
     reach = torch.where(meets, reach, 0)
     points = or_nan(origins + reach[..., None] * way, good)
-    ahead = meets & (reach >= 0)
-    return (points, ahead if good is None else good & ahead) if return_valid else points
+    return (points, both(meets & (reach >= 0), good)) if return_valid else points

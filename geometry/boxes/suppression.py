@@ -30,8 +30,8 @@ def nms(
 ) -> Int[Tensor, " k"]:
     """Returns the places of the boxes that are kept, best score first.
 
-    How many there are depends on the values: on a device this waits for it, and it does not compile. For
-    both, see `nms_mask`.
+    How many there are depends on the values: on a device this waits for it, and it does not compile. `nms_mask`
+    has a size that is known.
 
     Args:
         boxes: xyxy (n, 4), or (cx, cy, w, h, degrees) (n, 5).

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from visionops.geometry.arguments import doubled
+from visionops.geometry.arguments import both, doubled
 from visionops.geometry.batches import COMPILED
 from visionops.geometry.implicit.steps import Grad, is_watched, may_branch, newton_steps
 from visionops.kernels import brown_conrady, native
@@ -25,7 +25,7 @@ from visionops.precision import exact
 
 from .camera import Camera
 from .newton import NODES, Table, in_blocks, look_up, newton, tabulate
-from .plane import both, hold, in_front
+from .plane import hold, in_front
 
 # |x| + |y| relative to z from which on points are held: 89.4 degrees off the axis, where r^7 still fits a float32.
 REACH = 100.0

@@ -20,6 +20,7 @@ from typing_extensions import Self
 from visionops.arguments import check_choice
 from visionops.errors import mistake, refuse
 from visionops.geometry.arguments import (
+    both,
     check_batches,
     check_matrix,
     check_of_points,
@@ -32,7 +33,7 @@ from visionops.geometry.arguments import (
 from visionops.geometry.implicit.steps import GRADS, Grad
 from visionops.precision import exact
 
-from .plane import back_through_plane, both, components, hold, joined, through_plane
+from .plane import back_through_plane, components, hold, joined, through_plane
 
 
 class ProjectionJacobian(NamedTuple):
@@ -134,11 +135,10 @@ class Camera:
             A ray that never comes to a positive depth is held at 1e-6 of its length in z.
         """
         x, y, z, good, valid = self._rays("unproject", pixels, grad)
-        if depth is not None:
-            check_of_points("unproject", "depth", depth, pixels)
         if depth is None:
             scale = (x.square() + y.square() + z.square()).rsqrt()
         else:
+            check_of_points("unproject", "depth", depth, pixels)
             known = depth.isfinite()
             depth = torch.where(known, depth, 1)
             good, valid = both(good, known), both(valid, known, z.detach() > 0, depth.detach() > 0)

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from visionops.errors import mistake
-from visionops.geometry.arguments import check_of_points
+from visionops.geometry.arguments import both, check_of_points
 from visionops.geometry.implicit.steps import Grad
 from visionops.precision import exact
 
 from .camera import Camera
-from .plane import both, hold, in_front, joined
+from .plane import hold, in_front, joined
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

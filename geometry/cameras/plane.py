@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-from typing import Any
-
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -30,12 +27,6 @@ def joined(*values: Tensor, good: Tensor | None) -> Float[Tensor, "*batch n d"]:
     """Returns points of components, NaN where they are not good."""
     points = torch.stack(torch.broadcast_tensors(*values), -1)
     return points if good is None else or_nan(points, good.expand(points.shape[:-1]))
-
-
-def both(*masks: Tensor | None) -> Any:
-    """Returns where all masks hold; None is one that holds everywhere."""
-    some = [mask for mask in masks if mask is not None]
-    return functools.reduce(torch.logical_and, some) if some else None
 
 
 def through_plane(

@@ -6,13 +6,13 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from visionops.geometry.arguments import check_batches, check_matrix, check_points, check_vector, finite_rows
+from visionops.geometry.arguments import both, check_batches, check_matrix, check_points, check_vector, finite_rows
 from visionops.geometry.implicit.steps import Grad
 from visionops.geometry.linalg import transform_points
 
 from .camera import Camera, as_camera
 from .pinhole import PinholeCamera
-from .plane import back_through_plane, both, components, joined, through_plane
+from .plane import back_through_plane, components, joined, through_plane
 
 Points = Float[Tensor, "*batch n 2"]
 Valid = Bool[Tensor, "*batch n"]

@@ -210,10 +210,9 @@ def relative_pose(
         check_batches("relative_pose", name, t.shape[:-1], torch.broadcast_shapes(R1.shape[:-2], R2.shape[:-2]))
     R1, t1, R2, t2 = promoted(R1, t1, R2, t2)
     (R1, R2), turns = finite_samples((R1, 2), (R2, 2))
-    (t1, t2), good = finite_samples((t1, 1), (t2, 1))
-    R = R2 @ R1.mT
-    t = or_nan(t2 - (R @ t1[..., None])[..., 0], good)
-    return or_nan(R, turns), t if turns is None else torch.where(turns[..., None], t, torch.nan)
+    R = or_nan(R2 @ R1.mT, turns)
+    (turn, t1, t2), good = finite_samples((R, 2), (t1, 1), (t2, 1))
+    return R, or_nan(t2 - (turn @ t1[..., None])[..., 0], good)
 
 
 def _minors(projection: Tensor) -> Tensor:

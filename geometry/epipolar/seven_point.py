@@ -13,6 +13,7 @@ from visionops.errors import refuse
 from visionops.geometry.implicit.steps import STEPS, is_watched
 from visionops.geometry.linalg import cofactors, normalize_points, to_homogeneous
 from visionops.geometry.polynomials import pencil, real_roots
+from visionops.geometry.projective.matrices import of_dtype
 
 from .equations import Roots, check_matches, epipolar_rows, matched, minimal, null_space
 
@@ -61,7 +62,7 @@ def _define(points1: Tensor, points2: Tensor) -> tuple[Tensor, Tensor]:
     first, second = basis.unflatten(-2, (3, 3)).unbind(-1)
     cubic = pencil(first, second)
     # Where every matrix of the pencil is singular (planes, rotations) the cubic is 0 within rounding.
-    full = full & good & (cubic.abs().amax(-1) > SINGULAR[points1.dtype == torch.float32])
+    full = full & good & (cubic.abs().amax(-1) > of_dtype(SINGULAR, points1))
     pairs, found = real_roots(cubic)
     found = found & full[..., None]
     pairs = pairs / torch.where(found[..., None], torch.linalg.vector_norm(pairs, dim=-1, keepdim=True), 1)

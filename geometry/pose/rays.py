@@ -10,6 +10,7 @@ from torch import Tensor
 
 from visionops.errors import refuse
 from visionops.geometry.arguments import (
+    both,
     check_batches,
     check_matrix,
     check_points,
@@ -58,7 +59,7 @@ def unit_rays(
     elif isinstance(camera, Tensor):
         matrix, points, known = finite_points(camera.double(), 2, points2d.double())
         sees = (_focal(matrix) != 0).all(-1, keepdim=True)
-        rays = or_nan(to_homogeneous(_normalized(points, matrix)), sees if known is None else known & sees)
+        rays = or_nan(to_homogeneous(_normalized(points, matrix)), both(known, sees))
     else:
         rays = camera.unproject(points2d).double()
         rays = to_homogeneous(rays) if rays.shape[-1] == 2 else rays

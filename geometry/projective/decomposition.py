@@ -10,7 +10,6 @@ the normal nobody can say: that, and the sign of n, makes four solutions.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -137,14 +136,13 @@ def homography_from_pose(
     K2 = K1 if K2 is None else K2
     check_matrix("homography_from_pose", "K1", K1, (3, 3))
     check_matrix("homography_from_pose", "K2", K2, (3, 3))
-    given = {"R": (R, 2), "t": (t, 1), "normal": (normal, 1), "K1": (K1, 2), "K2": (K2, 2)}
-    batch: Sequence[int] = ()
-    for name, (value, dims) in given.items():
-        own = value.shape[: value.ndim - dims]
-        check_batches("homography_from_pose", name, own, batch)
-        batch = torch.broadcast_shapes(own, batch)
-    values = zip(promoted(*(value for value, _ in given.values())), (dims for _, dims in given.values()), strict=True)
-    (R, t, normal, K1, K2), good = finite_samples(*values)
+    batch = R.shape[:-2]
+    others = {"t": t.shape[:-1], "normal": normal.shape[:-1], "K1": K1.shape[:-2], "K2": K2.shape[:-2]}
+    for name, other in others.items():
+        check_batches("homography_from_pose", name, other, batch)
+        batch = torch.broadcast_shapes(other, batch)
+    R, t, normal, K1, K2 = promoted(R, t, normal, K1, K2)
+    (R, t, normal, K1, K2), good = finite_samples((R, 2), (t, 1), (normal, 1), (K1, 2), (K2, 2))
     h = K2 @ (R + t[..., :, None] * normal[..., None, :]) @ inverse(K1)
     return or_nan(with_last_one(h), good)
 

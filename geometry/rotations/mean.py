@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from visionops.errors import refuse
-from visionops.geometry.arguments import check_batches, check_matrix, finite_rows, or_nan
+from visionops.geometry.arguments import check_matrix, check_weights, finite_rows, or_nan
 from visionops.geometry.implicit import nearest_rotation
 
 
@@ -72,12 +72,7 @@ def weighted(
         w = torch.ones_like(x[..., 0, 0])
         x, good = finite_rows(x, 3)
     else:
-        if not isinstance(weights, Tensor) or weights.ndim < 1 or weights.shape[-1] != elements.shape[-3]:
-            got = tuple(weights.shape) if isinstance(weights, Tensor) else type(weights).__name__
-            raise refuse(function, "weights", f"of shape (*batch, {elements.shape[-3]})", got)
-        if not weights.is_floating_point():
-            raise refuse(function, "weights", "floating", weights.dtype, "Convert it.")
-        check_batches(function, "weights", weights.shape[:-1], elements.shape[:-3])
+        check_weights(function, weights, elements.flatten(-2))
         w, known = finite_rows(weights.double(), 1)
         w = w.clamp(min=0)
         eye = torch.eye(size, dtype=x.dtype, device=x.device)

@@ -155,6 +155,7 @@ class TestSums:
         for one, two in zip(layouts(x), layouts(y), strict=True):
             a, b = one.detach().requires_grad_(), two.detach().requires_grad_()
             agree(lambda t: bin_sums(t, 7, 0.1, 0.9, taps), a, atol=1e-4)
+            # Sums over all pixels: the kernel's are float64, the definition's float32.
             agree(lambda s, t: joint_sums(s, t, None, 5, 0.1, 0.9, taps), a, b, atol=1e-4)
             agree(lambda s, t: joint_sums(s, t, None, 5, 0.1, 0.9, taps), one, b, atol=1e-4)
             if taps > 1:

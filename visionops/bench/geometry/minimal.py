@@ -4,7 +4,6 @@ one of them, and how long that takes."""
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -15,6 +14,8 @@ from torch import Tensor
 
 from visionops import geometry as vg
 from visionops.bench.report import Table
+from visionops.bench.rounds import Side, counted
+from visionops.bench.rounds import measure as measure_rounds
 
 from .lines import OURS, _rays, _split
 from .scenes import Problem, nearest_root, padded, two_views, unit
@@ -52,20 +53,17 @@ def _judged(
         leaves: of roots (count, slots, ...), what the equations leave.
         near: of roots and which are there, how far the nearest is from the truth.
     """
+    works = [Side(name, "forward", counted(run, 1)) for name, (run, _) in sides.items()]
+    rates = measure_rounds(works, rounds=ROUNDS, seconds=0)
     found = {}
-    for name, (run, roots_of) in sides.items():
-        seconds = []
-        for _ in range(ROUNDS):
-            start = time.perf_counter()
-            result = run()
-            seconds.append(time.perf_counter() - start)
-        roots, there = roots_of(result)
+    for (name, (run, roots_of)), rate in zip(sides.items(), rates, strict=True):
+        roots, there = roots_of(run())
         rest = leaves(torch.where(there[..., None, None], roots, 1))
         found[name] = {
             "roots": float(there.sum(-1).double().mean()),
             "solve": float((rest < SOLVES)[there].double().mean()),
             "found": float((near(roots, there) < NEAR).double().mean()),
-            "milliseconds": 1000 * statistics.median(seconds),
+            "milliseconds": 1000 / statistics.median(rate),
         }
     return found
 
